@@ -1,0 +1,238 @@
+/**
+ * The event: the unit of the whole program, from the decoder to the page.
+ *
+ * In memory an event carries its payload as bytes and its time as a bigint.
+ * On disk, over the link and in the API it is one line of JSON whose first key
+ * is `timestamp`, a bare integer of epoch nanoseconds; `event-json.ts` holds
+ * that form and its schema. An event is never changed after it was made.
+ */
+import type { Nanoseconds } from './time.ts';
+
+/** host + boot + start time + pid: names one process for ever. A bare pid never does. */
+export type ProcessKey = string & { readonly __brand?: 'ProcessKey' };
+
+/** Fields that every event has, whatever its source. */
+export interface EventOf<S extends string, D> {
+  readonly timestamp: Nanoseconds;
+  readonly source: S;
+  /** Thread-group id in the init namespace; 0 where no process is meant. */
+  readonly pid: number;
+  /** Name of the thread-group leader, never of a thread. */
+  readonly comm: string;
+  readonly data: D;
+  /** `<host>.<boot>.<collector>.<sequence>`, unique everywhere. */
+  readonly id: string;
+  readonly process: ProcessKey | null;
+  /** Key of the traced root process that this one descends from. */
+  readonly session: ProcessKey | null;
+}
+
+export interface ForkData {
+  readonly event: 'FORK';
+  readonly ppid: number;
+  readonly parent: ProcessKey;
+}
+
+export interface ExecData {
+  readonly event: 'EXEC';
+  readonly ppid: number;
+  readonly parent: ProcessKey;
+  readonly filename: string;
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** True when the command line was longer than the record holds. */
+  readonly truncated: boolean;
+  /** `true` for a process that ran before the trace began: read from /proc, not seen. */
+  readonly existing: boolean;
+}
+
+export interface ExitData {
+  readonly event: 'EXIT';
+  readonly ppid: number;
+  /** 0-255, or null when a signal ended the process. */
+  readonly exit_code: number | null;
+  /** Name as in `kill -l` with SIG before it, or null. */
+  readonly signal: string | null;
+  readonly core_dumped: boolean;
+  /** Since the process started, not since its last exec. */
+  readonly duration_ms: number;
+  readonly peak_rss_bytes: number;
+  /** The kernel only knew an upper bound (inherited over exec). */
+  readonly peak_rss_upper_bound: boolean;
+  readonly user_ms: number;
+  readonly system_ms: number;
+}
+
+export type ProcessData = ForkData | ExecData | ExitData;
+
+export type Direction = 'read' | 'write';
+export type TlsLibrary = 'openssl' | 'gnutls' | 'nss' | 'boringssl' | 'rustls' | 'go';
+
+/** What a chunk of bytes that some call carried has in common. */
+export interface ChunkData {
+  readonly direction: Direction;
+  /** Bytes in `payload`. */
+  readonly len: number;
+  /** Bytes that the whole call carried. */
+  readonly total: number;
+  /** Where in the call `payload` starts. */
+  readonly offset: number;
+  readonly payload: Uint8Array;
+  /** The cap was reached: `total` bytes were carried, fewer are in the chunks. */
+  readonly truncated: boolean;
+  /** Some of the program's memory could not be read: those bytes are zero. */
+  readonly fault: boolean;
+  readonly tid: number;
+}
+
+export interface TlsChunk extends ChunkData {
+  readonly event: 'DATA';
+  readonly connection: string;
+  /** Bytes that the connection carried in this direction before `payload`. */
+  readonly position: number;
+  readonly library: TlsLibrary;
+}
+
+export interface TlsClose {
+  readonly event: 'CLOSE';
+  readonly connection: string;
+}
+
+export type TlsData = TlsChunk | TlsClose;
+
+export interface StdioData extends ChunkData {
+  readonly fd: number;
+  readonly role: 'stdin' | 'stdout' | 'stderr' | 'other';
+  /** `pipe:[123]`, `socket:[123]`, `/dev/pts/0`, a path, or `inode:[dev:ino]`. */
+  readonly target: string;
+}
+
+export type TextEncoding = 'utf8' | 'base64';
+/** Lower-case header name to all its values, in order. */
+export type Headers = Readonly<Record<string, readonly string[]>>;
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/**
+ * `complete`: both messages were seen whole. `aborted`: the connection or the
+ * capture ended first. `partial`: bytes of it are missing.
+ */
+export type ExchangeState = 'complete' | 'aborted' | 'partial';
+
+/** One HTTP request with its response. The event's timestamp is the request's first byte. */
+export interface HttpData {
+  /** Connection and number on it; also in the `sse` events of this exchange. */
+  readonly exchange: string;
+  readonly connection: string;
+  readonly state: ExchangeState;
+  /** Why it is not `complete`. */
+  readonly reason: string | null;
+  /** Whether the traced process sent the request or answered it. */
+  readonly role: 'client' | 'server';
+  readonly method: string;
+  /** Absolute when the host is known. */
+  readonly url: string;
+  readonly path: string;
+  readonly host: string | null;
+  readonly http_version: string;
+  /** null while no response was seen. */
+  readonly status: number | null;
+  readonly status_text: string | null;
+  readonly request_headers: Headers;
+  readonly request_header_list: HeaderList;
+  readonly response_headers: Headers;
+  readonly response_header_list: HeaderList;
+  /** Decoded of its transfer coding. null when there was none. */
+  readonly request_body: string | null;
+  readonly request_body_encoding: TextEncoding;
+  readonly request_body_bytes: number;
+  readonly request_body_truncated: boolean;
+  readonly response_body: string | null;
+  readonly response_body_encoding: TextEncoding;
+  readonly response_body_bytes: number;
+  readonly response_body_truncated: boolean;
+  /** Request's first byte to response's last byte; null while there was no response. */
+  readonly latency_ms: number | null;
+  /** Request's last byte to response's first byte. */
+  readonly ttfb_ms: number | null;
+  /** Events of its stream, when the response was `text/event-stream`. */
+  readonly sse_events: number | null;
+  /** How many secrets were masked in it. */
+  readonly redacted: number;
+}
+
+/** One event of a `text/event-stream` response, emitted when it arrived. */
+export interface SseData {
+  readonly exchange: string;
+  readonly connection: string;
+  readonly url: string;
+  /** From 0, within the response. */
+  readonly index: number;
+  /** `message` when the stream named none. */
+  readonly event: string;
+  readonly data: string;
+  readonly last_event_id: string | null;
+  readonly retry_ms: number | null;
+  /** Since the request's first byte. */
+  readonly since_request_ms: number;
+  readonly truncated: boolean;
+}
+
+/** About ourselves: what was hooked in a binary, and how, or why nothing was. */
+export interface ProbeData {
+  readonly path: string;
+  readonly library: TlsLibrary | null;
+  readonly status: 'attached' | 'absent' | 'failed';
+  /** `internal` is the common callee of the public pair; see bpf/README.md. */
+  readonly method: 'internal' | 'symbol' | null;
+  readonly functions: readonly string[];
+  readonly reason: string | null;
+}
+
+/** Something was lost, how much, and where. Emitted when a counter grew. */
+export interface LossData {
+  /** Where: kernel, decoder, analyzer, file, link, hub, live. */
+  readonly stage: string;
+  /** Of which source, where known. */
+  readonly of: string;
+  readonly cause: string;
+  readonly lost: number;
+  readonly bytes: number;
+  readonly connection: string | null;
+}
+
+export interface LogData {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+}
+
+export type ProcessEvent = EventOf<'process', ProcessData>;
+export type TlsEvent = EventOf<'tls', TlsData>;
+export type StdioEvent = EventOf<'stdio', StdioData>;
+export type HttpEvent = EventOf<'http', HttpData>;
+export type SseEvent = EventOf<'sse', SseData>;
+export type ProbeEvent = EventOf<'probe', ProbeData>;
+export type LossEvent = EventOf<'loss', LossData>;
+export type LogEvent = EventOf<'log', LogData>;
+
+export type Event =
+  | ProcessEvent
+  | TlsEvent
+  | StdioEvent
+  | HttpEvent
+  | SseEvent
+  | ProbeEvent
+  | LossEvent
+  | LogEvent;
+
+export type Source = Event['source'];
+
+export const SOURCES = [
+  'process', 'tls', 'stdio', 'http', 'sse', 'probe', 'loss', 'log',
+] as const satisfies readonly Source[];
+
+/** Ends an exhaustive switch: the compiler proves that nothing reaches it. */
+export function assertUnreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
+}

@@ -1,0 +1,24 @@
+/**
+ * A sink is a place where batches of events go: terminal, file, hub.
+ *
+ * `write` never throws and never waits: a sink that cannot keep up refuses
+ * within its own limit and counts what it refused. One sink's failure is not
+ * another's.
+ */
+import type { Event } from '../event.ts';
+import type { StageStats } from '../stats.ts';
+
+/** Events in the order they were completed, and their JSONL form, made at most once. */
+export interface EventBatch {
+  readonly events: readonly Event[];
+  /** One line per event, each with its newline, UTF-8. */
+  readonly jsonl: Buffer;
+}
+
+export interface Sink {
+  readonly name: string;
+  write(batch: EventBatch): void;
+  /** Delivers what it holds, as far as it can, within a bounded time. Safe twice. */
+  close(): Promise<void>;
+  stats(): StageStats;
+}
