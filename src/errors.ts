@@ -25,6 +25,7 @@ const registry = {
   HUB_UNREACHABLE: { exit: 1 },
   HUB_VERSION: { exit: 1 },
   HUB_FOREIGN: { exit: 1 },
+  LINK_PROTOCOL: { exit: 1 },
   PORT_IN_USE: { exit: 1 },
   DATA_DIR_LOCKED: { exit: 1 },
   DATA_DIR_UNUSABLE: { exit: 1 },
