@@ -80,6 +80,11 @@ export interface ChunkData {
   /** Where in the call `payload` starts. */
   readonly offset: number;
   readonly payload: Uint8Array;
+  /**
+   * Bytes left out of `payload` because no parser could read them, so that no
+   * secret in them could be found. Present only then; `len` is 0.
+   */
+  readonly withheld?: number;
   /** The cap was reached: `total` bytes were carried, fewer are in the chunks. */
   readonly truncated: boolean;
   /** Some of the program's memory could not be read: those bytes are zero. */
@@ -130,9 +135,11 @@ export interface HttpData {
   readonly reason: string | null;
   /** Whether the traced process sent the request or answered it. */
   readonly role: 'client' | 'server';
+  /** `UNKNOWN` when only the response was captured; `url` and `path` are then empty. */
   readonly method: string;
   /** Absolute when the host is known. */
   readonly url: string;
+  /** Without the query. */
   readonly path: string;
   readonly host: string | null;
   readonly http_version: string;

@@ -14,6 +14,25 @@ export const LIMITS = {
   /** Batches between the drain thread and JavaScript; beyond it the ring fills and the kernel counts. */
   addonQueuedBytes: 8 * MIB,
 
+  /** Processes known at once; the oldest is forgotten and counted. A busy build keeps some hundreds. */
+  processes: 65_536,
+  /** Ended processes whose name and session are still known: records of their children may come late. */
+  exitedProcesses: 4096,
+  /** Roots whose session is known; one per `--pid`, launched command and `--comm` match. */
+  sessions: 4096,
+  /** Descriptors of one process whose target text is kept; at it they are asked for anew. */
+  descriptorsPerProcess: 1024,
+  /** Connections whose name is kept between records; at it they are made anew. */
+  connectionNames: 16_384,
+  /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
+  tlsBinaries: 16_384,
+  /** Uprobe attachments of one run: at about 6 a file, hundreds of copies of OpenSSL. */
+  tlsProbes: 2048,
+  /** Processes whose mappings wait to be looked at again; more are looked at only at exec. */
+  tlsScans: 4096,
+  /** Rows of the TLS report at the end of a run. */
+  tlsReportRows: 256,
+
   /** Connections with parser state; the longest idle one is dropped and counted. */
   connections: 4096,
   /** A connection with no byte for this long is flushed and forgotten. */
@@ -26,6 +45,16 @@ export const LIMITS = {
   httpBodyBytesTotal: 64 * MIB,
   /** Requests that wait for a response on one connection (pipelining); more mark the connection lost. */
   httpPendingPerConnection: 256,
+  /** The line that tells a chunk's size, its extensions included: Node allows 16 KiB. */
+  httpChunkLineBytes: 16 * KIB,
+  /**
+   * Parts of a connection that wait for an earlier one: two threads of one program can
+   * deliver out of order by a few records. Beyond either bound the missing bytes are a gap.
+   */
+  reorderParts: 32,
+  reorderMs: 100,
+  /** Chunks that `--raw` holds until their secrets are known; beyond it they are emitted withheld. */
+  rawHeldBytes: 64 * MIB,
   /** One event of an SSE stream. */
   sseEventBytes: 1 * MIB,
 
@@ -55,6 +84,34 @@ export const LIMITS = {
   liveQueuedBytes: 8 * MIB,
   /** Largest page of a REST list. */
   pageEvents: 5000,
+  /** A part of the store larger than this share of storeBytes is not merged further, so that dropping the oldest one frees little. */
+  storePartShare: 16,
+  /** Inserts stop while the disk has less than this left: a full disk would also refuse the DROP that frees it. */
+  storeFreeDiskBytes: 1024 * MIB,
+  /** How often size and age of the store are checked. */
+  storeRetainMs: 30_000,
+  /** Batches that the store takes again with the same token: more than all collectors' unacknowledged ones together. */
+  storeDeduplicationWindow: 10_000,
+  /** Inserts of one collector that run at once; beyond it its socket is not read. */
+  hubInsertsInFlight: 2,
+  /** Collectors at one hub, pages at one hub; more are refused. */
+  hubCollectors: 64,
+  livePages: 32,
+  /** Bytes and events that the live stream parses in one tick for all pages. */
+  liveParseBytes: 4 * MIB,
+  /** A string of `data` in lists and in the live stream, in characters. */
+  listStringCharacters: 2048,
+  /** A row's `data` beyond this is cut inside the store: a page of 5000 rows stays under 40 MiB. */
+  listRowBytes: 8 * KIB,
+  /** One request's body to the embedded engine, after gzip. */
+  engineBodyBytes: 128 * MIB,
+  /** Requests that the embedded engine runs at once (one thread each) and that may wait for it. */
+  engineConcurrency: 12,
+  engineWaiting: 256,
+  /** Memory of the embedded engine, over it a query fails with a typed error. */
+  engineMemoryBytes: 2048 * MIB,
+  /** Longest query for a page. */
+  storeQuerySeconds: 60,
   /** The hub leaves this long after its last collector and page. */
   hubIdleMs: 10 * 60_000,
 } as const;
