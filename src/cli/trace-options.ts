@@ -1,0 +1,154 @@
+/**
+ * What the commands that produce events are asked to do, with every setting
+ * resolved: flags, environment and config file are already weighed.
+ */
+import type { ProgramFamily } from '../addon.ts';
+import type { Settings } from '../config.ts';
+import { AgentsightError } from '../errors.ts';
+import type { Source } from '../event.ts';
+import type { User } from '../user.ts';
+
+/** Where events go, and what of them: common to `trace` and `replay`. */
+export interface OutputOptions {
+  /** JSONL file, absolute; null for none. */
+  readonly output: string | null;
+  /** To the hub's store and page. */
+  readonly hub: boolean;
+  /** No event lines on the terminal. */
+  readonly quiet: boolean;
+  /** Events on stdout as JSONL. */
+  readonly json: boolean;
+  /** What is shown and written; events about ourselves always are. */
+  readonly sources: readonly Source[];
+  /** Keep `tls` chunks. */
+  readonly raw: boolean;
+  readonly redact: boolean;
+  /** The hub's port; 0 for any free one. */
+  readonly port: number;
+  readonly dataDir: string;
+  /** ClickHouse server, or null for the embedded engine. */
+  readonly store: string | null;
+  /** Who owns the files, runs the hub and the launched command. */
+  readonly user: User;
+  /** Show the details of notices and errors. */
+  readonly verbose: boolean;
+}
+
+export interface TraceOptions extends OutputOptions {
+  readonly pids: readonly number[];
+  readonly comms: readonly string[];
+  /** After `--`; empty when attaching only. */
+  readonly command: readonly string[];
+  /** What the kernel has to observe for `sources`. */
+  readonly families: readonly ProgramFamily[];
+  readonly durationMs: number | null;
+  readonly ringBytes: number;
+  readonly allFds: boolean;
+  /** Keep the page up after a launched command ended, until Ctrl-C. */
+  readonly serve: boolean;
+}
+
+export interface ReplayOptions extends OutputOptions {
+  /** Absolute, or `-` for stdin. */
+  readonly file: string;
+}
+
+/** What commander hands over: exactly the flags that were given. */
+export interface TraceFlags extends OutputFlags {
+  readonly pid?: readonly number[];
+  readonly comm?: readonly string[];
+  readonly for?: number;
+  readonly serve?: boolean;
+}
+
+export interface OutputFlags {
+  readonly output?: string;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+/** What the options need to know besides the flags. */
+export interface Invocation {
+  readonly settings: Settings;
+  readonly user: User;
+  readonly stdoutIsTerminal: boolean;
+}
+
+/** Throws USAGE when the flags contradict each other or choose nothing to trace. */
+export function traceOptions(flags: TraceFlags, command: readonly string[], invocation: Invocation): TraceOptions {
+  const pids = [...new Set(flags.pid ?? [])];
+  const comms = [...new Set(flags.comm ?? [])];
+  if (pids.length === 0 && comms.length === 0 && command.length === 0) throw nothingChosen();
+  if (command.length > 0 && flags.json === true && flags.output === undefined && invocation.stdoutIsTerminal) {
+    throw usage(
+      'could not trace: --json and the command would both write on this terminal',
+      'add -o FILE, or send stdout through a pipe',
+    );
+  }
+  if (flags.serve === true && command.length === 0) {
+    throw usage('could not trace: --serve waits for a command to end, and there is none', 'give one after --');
+  }
+  if (flags.serve === true && !invocation.settings.hub) {
+    throw usage('could not trace: --serve keeps the page up, and --no-hub has none', 'leave one of the two out');
+  }
+  const { settings } = invocation;
+  if (!settings.raw && settings.sources.every((source) => source === 'tls')) {
+    throw usage('could not trace: tls chunks are only kept with --raw', 'add --raw, or choose http and sse');
+  }
+  return {
+    ...outputOptions(flags, invocation),
+    pids,
+    comms,
+    command,
+    families: familiesFor(settings.sources),
+    durationMs: flags.for ?? null,
+    ringBytes: settings.ringSize,
+    allFds: settings.allFds,
+    serve: flags.serve ?? false,
+  };
+}
+
+export function replayOptions(file: string, flags: OutputFlags, invocation: Invocation): ReplayOptions {
+  return { ...outputOptions(flags, invocation), file: file === '-' ? file : absolute(file) };
+}
+
+function outputOptions(flags: OutputFlags, { settings, user }: Invocation): OutputOptions {
+  if (flags.output === '') throw usage('could not write events: the name after -o is empty', 'give -o a file name');
+  return {
+    output: flags.output === undefined ? null : absolute(flags.output),
+    hub: settings.hub,
+    quiet: flags.quiet ?? false,
+    json: flags.json ?? false,
+    sources: settings.sources,
+    raw: settings.raw,
+    redact: settings.redact,
+    port: settings.port,
+    dataDir: settings.dataDir,
+    store: settings.store,
+    user,
+    verbose: settings.logLevel === 'debug',
+  };
+}
+
+/** Process records are the frame of everything else: without them nothing has a session. */
+function familiesFor(sources: readonly Source[]): readonly ProgramFamily[] {
+  const families: ProgramFamily[] = ['process'];
+  if (sources.some((source) => source === 'tls' || source === 'http' || source === 'sse')) families.push('tls');
+  if (sources.includes('stdio')) families.push('stdio');
+  return families;
+}
+
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `${process.cwd()}/${path}`;
+}
+
+function nothingChosen(): AgentsightError {
+  return usage(
+    'could not trace: nothing was chosen',
+    'attach with -p PID or -c NAME, or launch a command: agentsight-ts trace -- curl https://example.com',
+  );
+}
+
+function usage(message: string, hint: string): AgentsightError {
+  return new AgentsightError('USAGE', message, { hint });
+}

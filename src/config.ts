@@ -1,0 +1,161 @@
+/**
+ * One set of settings from four places: flags, then AGENTSIGHT_* variables,
+ * then the config file, then defaults. The place each value came from is kept,
+ * so that a complaint can name it and `agentsight-ts config` can show it.
+ */
+import { join } from 'node:path';
+import { readConfigFile } from './config-file.ts';
+import { AgentsightError } from './errors.ts';
+import type { Source } from './event.ts';
+import { LIMITS } from './limits.ts';
+import { DEFAULT_PORT, dataDirOf } from './paths.ts';
+import { closest } from './suggest.ts';
+import type { User } from './user.ts';
+import {
+  BadValue, parseDirectory, parseLogLevel, parsePort, parseRingSize, parseSources, parseStoreUrl, parseSwitch,
+} from './values.ts';
+import type { LogLevel, Parse } from './values.ts';
+
+export interface Settings {
+  readonly port: number;
+  readonly dataDir: string;
+  readonly store: string | null;
+  /** All rings together, in bytes. */
+  readonly ringSize: number;
+  readonly sources: readonly Source[];
+  readonly redact: boolean;
+  readonly raw: boolean;
+  readonly hub: boolean;
+  readonly allFds: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export type SettingName = keyof Settings;
+
+/** How each setting is spelled outside, and how its text becomes a value. */
+export const SETTINGS = {
+  port: { env: 'AGENTSIGHT_PORT', parse: parsePort },
+  dataDir: { env: 'AGENTSIGHT_DATA_DIR', parse: parseDirectory },
+  store: { env: 'AGENTSIGHT_STORE', parse: parseStoreUrl },
+  ringSize: { env: 'AGENTSIGHT_RING_SIZE', parse: parseRingSize },
+  sources: { env: 'AGENTSIGHT_SOURCE', parse: parseSources },
+  redact: { env: 'AGENTSIGHT_REDACT', parse: parseSwitch },
+  raw: { env: 'AGENTSIGHT_RAW', parse: parseSwitch },
+  hub: { env: 'AGENTSIGHT_HUB', parse: parseSwitch },
+  allFds: { env: 'AGENTSIGHT_ALL_FDS', parse: parseSwitch },
+  logLevel: { env: 'AGENTSIGHT_LOG', parse: parseLogLevel },
+} as const satisfies { readonly [Name in SettingName]: { readonly env: string; readonly parse: Parse<Settings[Name]> } };
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** Names the config file by itself. */
+export const CONFIG_ENV = 'AGENTSIGHT_CONFIG';
+
+export type Flags = { readonly [Name in SettingName]?: Settings[Name] | undefined };
+
+export interface Config {
+  readonly settings: Settings;
+  /** `flag`, `default`, a variable's name or a file's path. */
+  readonly origins: Readonly<Record<SettingName, string>>;
+  /** The file that was read, or null where there is none. */
+  readonly file: string | null;
+  /** What looks like a mistake and is not one for certain. */
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigRequest {
+  readonly flags: Flags;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly user: User;
+  /** `--config`: then the file must exist. */
+  readonly file?: string | undefined;
+}
+
+/** Throws CONFIG_INVALID, naming the variable, or the file and the key. */
+export async function loadConfig({ flags, environment, user, file }: ConfigRequest): Promise<Config> {
+  const named = file ?? environment[CONFIG_ENV];
+  const path = named ?? configPathOf(user, environment);
+  const read = await readConfigFile({ path, required: named !== undefined, user });
+  // zod takes 50 ms to load, a tenth of what a trace may take to be ready: only for a file that is there.
+  const fileValues = read === undefined ? {} : (await import('./config-schema.ts')).settingsOf(read);
+  const layers: readonly Layer[] = [
+    { origin: () => 'flag', values: flags },
+    { origin: (name) => SETTINGS[name].env, values: fromEnvironment(environment) },
+    { origin: () => read?.path ?? '', values: fileValues },
+    { origin: () => 'default', values: defaults(user, environment) },
+  ];
+  const { settings, origins } = merge(layers);
+  return { settings, origins, file: read?.path ?? null, warnings: unknownVariables(environment) };
+}
+
+/** XDG_CONFIG_HOME counts only when it is the user's own: see dataDirOf. */
+export function configPathOf(user: User, environment: NodeJS.ProcessEnv): string {
+  const own = (process.getuid?.() ?? 0) === user.uid;
+  const xdg = own ? environment['XDG_CONFIG_HOME'] : undefined;
+  const base = xdg !== undefined && xdg.startsWith('/') ? xdg : join(user.home, '.config');
+  return join(base, 'agentsight-ts', 'config.json');
+}
+
+/** Parses one setting's text; `where` is what the message names. */
+export function parseSetting<Name extends SettingName>(name: Name, text: string, where: string): Settings[Name] {
+  try {
+    return SETTINGS[name].parse(text) as Settings[Name];
+  } catch (cause) {
+    if (!(cause instanceof BadValue)) throw cause;
+    throw new AgentsightError('CONFIG_INVALID', `could not use ${where}: ${cause.message}`, { cause, hint: cause.hint });
+  }
+}
+
+interface Layer {
+  readonly origin: (name: SettingName) => string;
+  readonly values: Flags;
+}
+
+function defaults(user: User, environment: NodeJS.ProcessEnv): Settings {
+  return {
+    port: DEFAULT_PORT,
+    dataDir: dataDirOf(user, environment),
+    store: null,
+    ringSize: LIMITS.ringBytes,
+    sources: parseSources('all'),
+    redact: true,
+    raw: false,
+    hub: true,
+    allFds: false,
+    logLevel: 'warn',
+  };
+}
+
+function fromEnvironment(environment: NodeJS.ProcessEnv): Flags {
+  const values: Partial<Record<SettingName, unknown>> = {};
+  for (const name of SETTING_NAMES) {
+    const { env } = SETTINGS[name];
+    const text = environment[env];
+    // An empty variable is how a shell unsets one for a single command.
+    if (text !== undefined && text !== '') values[name] = parseSetting(name, text, env);
+  }
+  return values as Flags;
+}
+
+/** The first layer that has a value wins; the last one has them all. */
+function merge(layers: readonly Layer[]): { settings: Settings; origins: Record<SettingName, string> } {
+  const settings: Partial<Record<SettingName, unknown>> = {};
+  const origins: Partial<Record<SettingName, string>> = {};
+  for (const name of SETTING_NAMES) {
+    const layer = layers.find(({ values }) => values[name] !== undefined);
+    if (layer === undefined) throw new Error(`setting ${name} has no default`);
+    settings[name] = layer.values[name];
+    origins[name] = layer.origin(name);
+  }
+  return { settings: settings as unknown as Settings, origins: origins as Record<SettingName, string> };
+}
+
+function unknownVariables(environment: NodeJS.ProcessEnv): readonly string[] {
+  const known: readonly string[] = [...SETTING_NAMES.map((name) => SETTINGS[name].env), CONFIG_ENV];
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('AGENTSIGHT_') && !known.includes(name))
+    .map((name) => {
+      const meant = closest(name, known);
+      return `${name} is not a setting and was left aside${meant === undefined ? '' : `: did you mean ${meant}?`}`;
+    });
+}

@@ -1,0 +1,57 @@
+/**
+ * One project per tier. `npm test` runs the tiers in order, each in a vitest
+ * of its own; `npx vitest run FILE` works by hand.
+ */
+import { defineConfig } from 'vitest/config';
+
+const MINUTE_MS = 60_000;
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    // Nothing may pass because it was not there.
+    passWithNoTests: false,
+    allowOnly: false,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/tidy.test.ts', 'test/unit/**/*.test.ts'],
+          testTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          name: 'kernel',
+          include: ['test/kernel/**/*.test.ts'],
+          // Each file loads programs into the one kernel and measures what arrives: side by side they starve each other.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: MINUTE_MS,
+          hookTimeout: 2 * MINUTE_MS,
+        },
+      },
+      {
+        test: {
+          name: 'hub',
+          include: ['test/hub/**/*.test.ts'],
+          // An embedded engine takes half a gigabyte: one at a time.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: MINUTE_MS,
+          hookTimeout: 2 * MINUTE_MS,
+        },
+      },
+      {
+        test: {
+          name: 'ui',
+          include: ['test/ui/**/*.test.ts'],
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: MINUTE_MS,
+          hookTimeout: 2 * MINUTE_MS,
+        },
+      },
+    ],
+  },
+});
