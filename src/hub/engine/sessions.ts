@@ -1,0 +1,70 @@
+/**
+ * Engine sessions. In chdb a `SET` outlives its query and stays with the
+ * session: a deduplication token set for one insert would silently swallow the
+ * next ones. So a request that sets anything gets a session of its own, which
+ * is then closed; only requests that set nothing share the pooled ones.
+ */
+import type { Session } from 'chdb';
+
+export interface SessionPoolOptions {
+  readonly open: () => Session;
+  readonly concurrency: number;
+  readonly waiting: number;
+}
+
+export class TooManyRequests extends Error {}
+
+export class SessionPool {
+  readonly #options: SessionPoolOptions;
+  readonly #idle: Session[] = [];
+  readonly #waiters: (() => void)[] = [];
+  #running = 0;
+  #closed = false;
+
+  constructor(options: SessionPoolOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Runs `work` on a session; `fresh` when it will change the session's state. */
+  async use<T>(fresh: boolean, work: (session: Session) => Promise<T>): Promise<T> {
+    await this.#enter();
+    let session: Session | undefined;
+    try {
+      session = (fresh ? undefined : this.#idle.pop()) ?? this.#options.open();
+      return await work(session);
+    } finally {
+      this.#leave(session, fresh);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const session of this.#idle.splice(0)) session.close();
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < this.#options.concurrency) {
+      this.#running += 1;
+      return;
+    }
+    if (this.#waiters.length >= this.#options.waiting) {
+      throw new TooManyRequests(`${this.#options.waiting} requests wait already`);
+    }
+    // Whoever leaves hands its place over, so `running` is not touched here.
+    await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  #leave(session: Session | undefined, fresh: boolean): void {
+    if (session !== undefined) {
+      if (fresh || this.#closed) session.close();
+      else this.#idle.push(session);
+    }
+    const next = this.#waiters.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
+  }
+}
