@@ -1,0 +1,135 @@
+/**
+ * The command line's entry: parses, resolves the settings, runs one command.
+ * The only place that prints errors and the only one that ends the process.
+ * Each command's code is loaded when it is asked for: a trace must be ready in
+ * 0.6 s, and neither web server nor database belongs into a collector.
+ */
+import { loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import { AgentsightError, causeText, errnoOf } from '../errors.ts';
+import { assertUnreachable } from '../event.ts';
+import { createLog } from '../log.ts';
+import type { Log } from '../log.ts';
+import { invokingUser } from '../user.ts';
+import type { User } from '../user.ts';
+import { REFERENCE_WIDTH, parseCommandLine } from './command-line.ts';
+import type { CommandLine } from './command-line.ts';
+import type { CommandFlags } from './options.ts';
+import { replayOptions, traceOptions } from './trace-options.ts';
+
+/** What every command may need to know. */
+export interface Context {
+  readonly config: Config;
+  readonly user: User;
+  readonly log: Log;
+}
+
+/** Never returns: ends the process with the command's exit code. */
+export async function run(argv: readonly string[]): Promise<never> {
+  const verbose = isVerbose(argv);
+  process.on('uncaughtException', (error) => process.exit(report(error, verbose)));
+  // A reader that went away (`| head`) is no error of ours; the sink that writes events ends the run by itself.
+  process.stdout.on('error', (error) => {
+    if (errnoOf(error) !== 'EPIPE') throw error;
+  });
+  process.exit(await main(argv).catch((error: unknown) => report(error, verbose)));
+}
+
+/** The exit code. Throws what could not be done. */
+async function main(argv: readonly string[]): Promise<number> {
+  const line = parseCommandLine(argv, helpWidth());
+  if (line.kind === 'text') {
+    process.stdout.write(line.text);
+    return 0;
+  }
+  if (line.name === 'schema') {
+    const { printSchema } = await import('./schema.ts');
+    return printSchema();
+  }
+  const user = invokingUser(line.flags.user);
+  const config = await loadConfig({
+    flags: settingFlags(line.flags), environment: process.env, user, file: line.flags.config,
+  });
+  const log = createLog({ level: config.settings.logLevel });
+  for (const warning of config.warnings) log.warn(warning);
+  log.debug('settings', { origins: config.origins, file: config.file });
+  return runCommand(line, { config, user, log });
+}
+
+type CommandOf = Extract<CommandLine, { kind: 'command' }>;
+
+async function runCommand({ name, flags, args, command }: CommandOf, context: Context): Promise<number> {
+  const { config: { settings }, user } = context;
+  const invocation = { settings, user, stdoutIsTerminal: process.stdout.isTTY === true };
+  switch (name) {
+    case 'trace': {
+      const options = traceOptions(flags, command, invocation);
+      const { runTrace } = await import('./trace.ts');
+      const code = await runTrace(options);
+      if (!options.serve) return code;
+      const { holdHub } = await import('./hold.ts');
+      return holdHub(options, code);
+    }
+    case 'replay': {
+      const { runReplay } = await import('./replay.ts');
+      return runReplay(replayOptions(args[0] ?? '', flags, invocation));
+    }
+    case 'serve': {
+      const { runServe } = await import('./serve.ts');
+      return runServe({ stop: flags.stop ?? false }, context);
+    }
+    case 'doctor': {
+      const { runDoctor } = await import('./doctor.ts');
+      return runDoctor({ pids: flags.pid ?? [], json: flags.json ?? false }, context);
+    }
+    case 'config': {
+      const { printConfig } = await import('./config.ts');
+      return printConfig({ json: flags.json ?? false }, context);
+    }
+    case 'schema':
+      throw new Error('schema needs no settings');
+    default:
+      return assertUnreachable(name);
+  }
+}
+
+function settingFlags(flags: CommandFlags) {
+  return {
+    port: flags.port,
+    dataDir: flags.dataDir,
+    store: flags.store,
+    ringSize: flags.ringSize,
+    sources: flags.source,
+    redact: flags.redact,
+    raw: flags.raw,
+    hub: flags.hub,
+    allFds: flags.allFds,
+    logLevel: flags.verbose === true ? 'debug' as const : undefined,
+  };
+}
+
+/** Prints what went wrong and returns the exit code. */
+function report(error: unknown, verbose: boolean): number {
+  if (!(error instanceof AgentsightError)) {
+    const text = error instanceof Error ? error.stack ?? error.message : causeText(error);
+    process.stderr.write(`agentsight-ts: this is a defect of agentsight-ts, please report it\n${text}\n`);
+    return 1;
+  }
+  const lines = [`agentsight-ts: ${error.message}`];
+  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+  if (error.detail !== undefined && verbose) lines.push(...error.detail.trimEnd().split('\n').map((line) => `  | ${line}`));
+  else if (error.detail !== undefined) lines.push('  -v shows the details');
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return error.exitCode;
+}
+
+/** Before the flags are parsed: an error may come from parsing them. */
+function isVerbose(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const ours = end === -1 ? argv : argv.slice(0, end);
+  return ours.includes('-v') || ours.includes('--verbose');
+}
+
+function helpWidth(): number {
+  return process.stdout.isTTY === true ? Math.min(process.stdout.columns, REFERENCE_WIDTH) : REFERENCE_WIDTH;
+}

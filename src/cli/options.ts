@@ -1,0 +1,153 @@
+/**
+ * The flags of every command, by group, each with what it does when it is left
+ * out. The defaults are told here and set in config.ts, because a variable or
+ * the config file may speak before they do.
+ */
+import { Option } from 'commander';
+import { AgentsightError } from '../errors.ts';
+import type { Source } from '../event.ts';
+import { LIMITS } from '../limits.ts';
+import { DEFAULT_PORT } from '../paths.ts';
+import {
+  BadValue, SELECTABLE_SOURCES, formatSize, parseComm, parseDirectory, parseDuration, parsePid, parsePort, parseRingSize,
+  parseSources, parseStoreUrl,
+} from '../values.ts';
+import type { Parse } from '../values.ts';
+import type { TraceFlags } from './trace-options.ts';
+
+/** Exactly the flags that were given, whatever the command. */
+export interface CommandFlags extends TraceFlags {
+  readonly config?: string;
+  readonly verbose?: boolean;
+  readonly user?: string;
+  readonly port?: number;
+  readonly dataDir?: string;
+  readonly store?: string;
+  readonly ringSize?: number;
+  readonly source?: readonly Source[];
+  readonly redact?: boolean;
+  readonly raw?: boolean;
+  readonly hub?: boolean;
+  readonly allFds?: boolean;
+  readonly stop?: boolean;
+}
+
+export interface OptionGroup {
+  readonly heading: string;
+  readonly options: readonly Option[];
+}
+
+const target: OptionGroup = {
+  heading: 'What to trace (one of -p, -c or -- COMMAND; descendants are always followed):',
+  options: [
+    repeated('-p, --pid <pid>', 'attach to a running process; repeatable', parsePid),
+    repeated('-c, --comm <name>', 'attach to every process of this name, now and later; repeatable', parseComm),
+    valued('--user <name>', 'who runs the command and owns the files (default: the user who called sudo, else this one)', String),
+    valued('--for <duration>', 'stop after 10s, 5m, 1h … (default: Ctrl-C, or the end of the processes)', parseDuration),
+  ],
+};
+
+const sources = valued(
+  '--source <list>',
+  `of ${SELECTABLE_SOURCES.join(',')} (default: all of them)`,
+  parseSources,
+);
+
+const keep: OptionGroup = {
+  heading: 'What to keep:',
+  options: [
+    sources,
+    new Option('--all-fds', 'stdio of every descriptor (default: 0, 1 and 2)'),
+    new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
+    new Option('--no-redact', 'leave passwords and keys readable (default: they are masked before anything is written)'),
+    valued('--ring-size <size>', `buffer between kernel and collector, a power of two (default: ${formatSize(LIMITS.ringBytes)})`, parseRingSize),
+  ],
+};
+
+const written = [
+  valued('-o, --output <file>', 'events as JSONL, mode 0600 (default: no file)', String),
+  new Option('--json', 'events as JSONL on stdout (default: one readable line each)'),
+  new Option('-q, --quiet', 'no event lines on the terminal (default: off, on with a command on a terminal)'),
+];
+
+const output: OptionGroup = {
+  heading: 'Where it goes:',
+  options: [
+    ...written,
+    new Option('--no-hub', 'capture only, without store and page (default: both)'),
+    new Option('--serve', 'keep the page up after the command ended, until Ctrl-C (default: off)'),
+  ],
+};
+
+const page: OptionGroup = {
+  heading: 'Store and page:',
+  options: [
+    valued('--port <port>', `port of the page on 127.0.0.1; 0 for a free one (default: ${DEFAULT_PORT})`, parsePort),
+    valued('--data-dir <dir>', 'where the store lies (default: $XDG_DATA_HOME/agentsight-ts; root: /var/lib/agentsight-ts)', parseDirectory),
+    valued('--store <url>', 'a ClickHouse server (default: an embedded engine in the data directory)', parseStoreUrl),
+  ],
+};
+
+const general: OptionGroup = {
+  heading: 'General:',
+  options: [
+    valued('--config <file>', 'settings in JSON (default: $XDG_CONFIG_HOME/agentsight-ts/config.json, if it is there)', String),
+    new Option('-v, --verbose', 'debug log, and the details of an error (default: off)'),
+  ],
+};
+
+const user = valued('--user <name>', 'whose data it is (default: the user who called sudo, else this one)', String);
+
+export const OPTION_GROUPS = {
+  trace: [target, keep, output, page, general],
+  replay: [
+    {
+      heading: 'What to keep:',
+      options: [
+        sources,
+        new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
+        new Option('--no-redact', 'leave what the capture holds readable (default: secrets are masked)'),
+      ],
+    },
+    { heading: 'Where it goes:', options: [...written, new Option('--hub', 'into the store, and show it in the page (default: off)')] },
+    page,
+    { heading: general.heading, options: [user, ...general.options] },
+  ],
+  serve: [
+    { heading: 'What to do:', options: [new Option('--stop', 'end the hub that is running (default: start one)')] },
+    page,
+    { heading: general.heading, options: [user, ...general.options] },
+  ],
+  doctor: [
+    { heading: 'What to look at:', options: [repeated('-p, --pid <pid>', 'also a process that you want to trace; repeatable (default: none)', parsePid)] },
+    { heading: 'Where it goes:', options: [new Option('--json', 'for programs (default: for people)')] },
+    { heading: page.heading, options: page.options },
+    { heading: general.heading, options: [user, ...general.options] },
+  ],
+  config: [
+    { heading: 'Where it goes:', options: [new Option('--json', 'for programs (default: for people)')] },
+    { heading: general.heading, options: [user, ...general.options] },
+  ],
+  schema: [],
+} as const satisfies Record<string, readonly OptionGroup[]>;
+
+function valued<T>(flags: string, description: string, parse: Parse<T>): Option {
+  return new Option(flags, description).argParser((text) => parseFlag(flags, parse, text));
+}
+
+function repeated<T>(flags: string, description: string, parse: Parse<T>): Option {
+  return new Option(flags, description).argParser<readonly T[] | undefined>((text, earlier) => [
+    ...(earlier ?? []),
+    parseFlag(flags, parse, text),
+  ]);
+}
+
+function parseFlag<T>(flags: string, parse: Parse<T>, text: string): T {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof BadValue)) throw cause;
+    const name = /--[a-z-]+/.exec(flags)?.[0] ?? flags;
+    throw new AgentsightError('USAGE', `could not use ${name}: ${cause.message}`, { cause, hint: cause.hint });
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What the machine itself must have: Debian packages, fetched by apt-get when
+ * we may, else named in the one command to run. On other systems the same
+ * things are looked for by their files.
+ */
+import { existsSync } from 'node:fs';
+import { SetupError, isRoot, onPath, outputOf, run, say } from './shell.mjs';
+
+/** To build the addon and to run it. */
+const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3', 'g++', 'util-linux'];
+
+/** To compile the BPF programs and to be traced by the tests. */
+const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3'];
+
+/** @type {readonly { what: string, found: () => boolean }[]} */
+const RUN_NEEDS = [
+  { what: 'libbpf with its headers', found: () => header('bpf/libbpf.h') },
+  { what: 'libelf with its headers', found: () => header('libelf.h') },
+  { what: 'zlib with its headers', found: () => header('zlib.h') },
+  { what: 'make', found: () => onPath('make') },
+  { what: 'python3', found: () => onPath('python3') },
+  { what: 'a C++20 compiler (g++)', found: () => onPath('g++') },
+  { what: 'setpriv (util-linux)', found: () => onPath('setpriv') },
+];
+
+/** @type {typeof RUN_NEEDS} */
+const TEST_NEEDS = [
+  ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl'].map((what) => ({ what, found: () => onPath(what) })),
+  { what: 'bpftool', found: () => onPath('bpftool') || existsSync('/usr/sbin/bpftool') },
+];
+
+/** @param {{ test: boolean }} options */
+export async function ensurePackages({ test }) {
+  const wanted = [...new Set(test ? [...RUN_PACKAGES, ...TEST_PACKAGES] : RUN_PACKAGES)];
+  const installed = outputOf('dpkg-query', ['-W', '-f=${db:Status-Abbrev}${binary:Package}\\n', ...wanted]);
+  if (installed === undefined || !onPath('apt-get')) return requireByFile(test ? [...RUN_NEEDS, ...TEST_NEEDS] : RUN_NEEDS);
+  const missing = missingPackages(wanted, installed);
+  if (missing.length > 0) await install(missing);
+}
+
+/**
+ * @param {readonly string[]} wanted
+ * @param {string} installed lines of `ii package:arch`
+ */
+export function missingPackages(wanted, installed) {
+  const present = new Set(
+    installed.split('\n').filter((line) => line.startsWith('ii')).map((line) => line.slice(2).trim().split(':')[0]),
+  );
+  return wanted.filter((name) => !present.has(name));
+}
+
+/** @param {readonly string[]} missing */
+async function install(missing) {
+  const apt = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  const byHand = `sudo apt-get update && sudo ${apt.join(' ')}`;
+  const prefix = privilegePrefix();
+  if (prefix === undefined) {
+    throw new SetupError(
+      `could not install ${missing.join(', ')}: that needs root, and sudo is not here or would have to ask for a password`,
+      `as root, run: ${byHand.replaceAll('sudo ', '')}`,
+    );
+  }
+  say(`missing Debian packages: ${missing.join(' ')}`);
+  // Old lists may still name what is needed, and a machine without a network may have it in its cache: the install decides.
+  await run({
+    name: 'refreshing the package lists', command: command(prefix, ['apt-get', 'update']), advice: byHand,
+  }).catch((error) => say(`! ${error.message}; going on with the lists at hand`));
+  await run({
+    name: `installing ${missing.length === 1 ? missing[0] : `${missing.length} Debian packages`}`,
+    command: command(prefix, apt),
+    advice: `run it by hand and see what apt says: ${byHand}\nDebian 12 or later has all of them; clang-19 is in bookworm since 12.10`,
+  });
+}
+
+/**
+ * @param {readonly string[]} prefix
+ * @param {readonly string[]} args
+ * @returns {readonly [string, ...string[]]}
+ */
+function command(prefix, args) {
+  // Given as arguments of env, since sudo drops the environment.
+  return ['env', ...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', ...args];
+}
+
+/** How to become root: not at all, by sudo, or undefined. */
+function privilegePrefix() {
+  if (isRoot()) return [];
+  if (!onPath('sudo')) return undefined;
+  if (process.stdin.isTTY === true) return ['sudo'];
+  return outputOf('sudo', ['-n', 'id', '-u'])?.trim() === '0' ? ['sudo', '-n'] : undefined;
+}
+
+/** @param {typeof RUN_NEEDS} needs */
+function requireByFile(needs) {
+  const missing = needs.filter(({ found }) => !found()).map(({ what }) => what);
+  if (missing.length === 0) return;
+  throw new SetupError(
+    `could not find ${missing.join(', ')}: this system has no apt-get, so it cannot be installed from here`,
+    'install them with your package manager, then run this again',
+  );
+}
+
+/** @param {string} name */
+function header(name) {
+  return ['/usr/include', '/usr/local/include'].some((folder) => existsSync(`${folder}/${name}`));
+}

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { COMMAND_NAMES, helpTexts, parseCommandLine } from '../../src/cli/command-line.ts';
+import { AgentsightError } from '../../src/errors.ts';
+import { VERSION } from '../../src/version.ts';
+
+function refusal(...argv: string[]): AgentsightError {
+  try {
+    parseCommandLine(argv);
+  } catch (error) {
+    if (error instanceof AgentsightError) return error;
+    throw error;
+  }
+  throw new Error(`${argv.join(' ')} was accepted`);
+}
+
+function command(...argv: string[]) {
+  const line = parseCommandLine(argv);
+  if (line.kind !== 'command') throw new Error(`${argv.join(' ')} gave text`);
+  return line;
+}
+
+describe('the command line', () => {
+  it('hands over exactly the flags that were given', () => {
+    expect(command('trace', '-p', '12', '--pid', '34', '--no-hub', '--ring-size', '32M', '--for', '1m30s')).toEqual({
+      kind: 'command', name: 'trace', args: [], command: [],
+      flags: { pid: [12, 34], hub: false, ringSize: 32 * 1024 * 1024, for: 90_000 },
+    });
+  });
+
+  it('leaves what follows -- to the launched command', () => {
+    const line = command('trace', '-q', '--', 'curl', '--json', '{}', '--', '-p');
+    expect(line.flags).toEqual({ quiet: true });
+    expect(line.command).toEqual(['curl', '--json', '{}', '--', '-p']);
+  });
+
+  it('takes a file for replay, after -- too', () => {
+    expect(command('replay', 'a.jsonl', '--hub').args).toEqual(['a.jsonl']);
+    expect(command('replay', '--', '-odd.jsonl').args).toEqual(['-odd.jsonl']);
+  });
+
+  it.each([
+    [['trace', '--prot', '1'], 'unknown option', 'did you mean --port'],
+    [['trase'], 'unknown command', 'did you mean trace'],
+    [['trace', 'curl', 'https://example.com'], 'too many arguments', 'put -- before'],
+    [['replay'], "missing required argument 'file'", 'replay --help'],
+    [['trace', '--pid'], 'argument missing', 'trace --help'],
+    [['trace', '--pid', 'abc'], 'could not use --pid: "abc" is not a process id', 'whole number'],
+    [['trace', '--source', 'ssl'], 'could not use --source: there is no source "ssl"', 'did you mean tls'],
+    [['trace', '--for', 'soon'], 'could not use --for: "soon" is not a duration', '10s'],
+    [['trace', '--ring-size', '3M'], "a ring's size is a power of two, not 3M", '2M and 4M'],
+    [['trace', '--port', '70000'], 'could not use --port', '65535'],
+    [['serve', '--store', 'ftp://x'], 'http or https, not ftp', 'http://'],
+  ])('refuses %j, saying what and what instead', (argv, message, hint) => {
+    const error = refusal(...argv);
+    expect(error.code).toBe('USAGE');
+    expect(error.exitCode).toBe(2);
+    expect(error.message).toContain(message);
+    expect(error.hint).toContain(hint);
+  });
+
+  it('answers --version and help as text', () => {
+    expect(parseCommandLine(['--version'])).toEqual({ kind: 'text', text: `${VERSION}\n` });
+    const help = parseCommandLine(['--help']);
+    expect(help).toEqual({ kind: 'text', text: helpTexts().get('agentsight-ts') });
+    expect(parseCommandLine([])).toEqual(help);
+    expect(parseCommandLine(['help', 'trace'])).toEqual({ kind: 'text', text: helpTexts().get('agentsight-ts trace') });
+  });
+});
+
+describe('the help', () => {
+  it('opens with three tasks, then names every command', () => {
+    const text = helpTexts().get('agentsight-ts') ?? '';
+    expect(text.split('\n').slice(0, 3).every((line) => /^\w[^:]+: +(sudo )?agentsight-ts /.test(line))).toBe(true);
+    for (const name of COMMAND_NAMES) expect(text).toMatch(new RegExp(`^ {2}${name} `, 'm'));
+  });
+
+  it('tells what every option does when it is left out', () => {
+    for (const name of COMMAND_NAMES) {
+      const text = helpTexts().get(`agentsight-ts ${name}`) ?? '';
+      // An option with its description, whose further lines are indented deeper.
+      const options = text.split(/\n(?= {2}-)/).slice(1).map((part) => part.split(/\n\n|\n(?=\S)/)[0] ?? '');
+      expect(options.length).toBeGreaterThan(0);
+      const silent = options.filter((option) => !/\(default:|repeatable/.test(option.replaceAll(/\s+/g, ' ')) && !option.includes('--help'));
+      expect(silent, name).toEqual([]);
+    }
+  });
+
+  it('fits its width', () => {
+    for (const text of helpTexts(100).values()) {
+      expect(text.split('\n').filter((line) => line.length > 100)).toEqual([]);
+    }
+  });
+});
