@@ -1,0 +1,180 @@
+/**
+ * The JSON form of events: one line each, `timestamp` first as a bare integer.
+ * Files, link, API and exports speak it; `event-schema.ts` says what is in it.
+ *
+ * A payload that is valid UTF-8 is written as text, any other as base64, with
+ * `payload_encoding` beside it: bytes come back as they were. Half a surrogate
+ * pair in a string becomes U+FFFD, because it has no UTF-8 form.
+ */
+import { isUtf8 } from 'node:buffer';
+import { z } from 'zod';
+import { AgentsightError } from './errors.ts';
+import type { ChunkData, Event, StdioEvent, TlsChunk } from './event.ts';
+import { SOURCES } from './event.ts';
+import { dataSchemas, envelopeSchema } from './event-schema.ts';
+import { createLineWriter, type LineWriter } from './line-writer.ts';
+import type { EventBatch } from './sinks/sink.ts';
+import { nanoseconds, type Nanoseconds } from './time.ts';
+
+/** A usual line without its payload, to size the buffer of a batch. */
+const USUAL_LINE_BYTES = 480;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** The line of one event, without its newline. */
+export function toLine(event: Event): string {
+  return encodeBatch([event]).toString('utf8').slice(0, -1);
+}
+
+/** The lines of many events, each with its newline, as UTF-8. */
+export function encodeBatch(events: readonly Event[]): Buffer {
+  const writer = createLineWriter(estimateBytes(events));
+  const names = createNames();
+  for (const event of events) writeEvent(writer, names, event);
+  return writer.finish();
+}
+
+/** Makes the JSONL form when it is first asked for, and once. */
+export function createBatch(events: readonly Event[]): EventBatch {
+  let jsonl: Buffer | undefined;
+  return {
+    events,
+    get jsonl() {
+      jsonl ??= encodeBatch(events);
+      return jsonl;
+    },
+  };
+}
+
+/** Throws CAPTURE_UNREADABLE, saying what is wrong with the line. */
+export function parseLine(line: string): Event {
+  const { timestamp, value } = readLine(line);
+  const envelope = envelopeSchema.safeParse(value);
+  if (!envelope.success) throw unreadable(z.prettifyError(envelope.error), envelope.error);
+  const { source, pid, comm, id, process, session } = envelope.data;
+  const schema = SOURCES.find((known) => known === source);
+  if (schema === undefined) {
+    throw unreadable(`unknown source ${JSON.stringify(source)}`, undefined, 'it was written by another program or a newer version');
+  }
+  const data = 'data' in value ? value.data : undefined;
+  const checked = dataSchemas[schema].safeParse(data);
+  if (!checked.success) throw unreadable(`${source} data: ${z.prettifyError(checked.error)}`, checked.error);
+  // The schema proved the shape; the value itself is kept, with its key order and the keys of newer versions.
+  return { timestamp, source, pid, comm, data: withBytes(data as object), id, process, session } as unknown as Event;
+}
+
+function estimateBytes(events: readonly Event[]): number {
+  let bytes = 0;
+  for (const { data } of events) {
+    bytes += USUAL_LINE_BYTES;
+    if ('payload' in data) bytes += data.payload.length + (data.payload.length >> 2);
+  }
+  return bytes;
+}
+
+/** Quoted forms of names that repeat within a batch: process keys, comms, targets. */
+type Names = (name: string) => string;
+
+function createNames(): Names {
+  const quoted = new Map<string, string>();
+  return (name) => {
+    let text = quoted.get(name);
+    if (text === undefined) quoted.set(name, (text = quote(name)));
+    return text;
+  };
+}
+
+function writeEvent(writer: LineWriter, names: Names, event: Event): void {
+  const head = `{"timestamp":${event.timestamp},"source":"${event.source}","pid":${event.pid},"comm":${names(event.comm)},"data":`;
+  const tail = `,"id":${quote(event.id)},"process":${nullable(names, event.process)},"session":${nullable(names, event.session)}}\n`;
+  if (event.source === 'stdio') {
+    writeChunk(writer, head + stdioFields(names, event.data), event.data, tail);
+  } else if (event.source === 'tls' && event.data.event === 'DATA') {
+    writeChunk(writer, head + tlsFields(names, event.data), event.data, tail);
+  } else {
+    writer.text(head + stringify(event.data) + tail);
+  }
+}
+
+function stdioFields(names: Names, data: StdioEvent['data']): string {
+  return `{"fd":${data.fd},"role":"${data.role}","target":${names(data.target)},${chunkFields(data)}`;
+}
+
+function tlsFields(names: Names, data: TlsChunk): string {
+  return `{"event":"DATA","connection":${names(data.connection)},"position":${data.position},"library":"${data.library}",${chunkFields(data)}`;
+}
+
+function chunkFields(data: ChunkData): string {
+  const withheld = data.withheld === undefined ? '' : `,"withheld":${data.withheld}`;
+  return `"direction":"${data.direction}","len":${data.len},"total":${data.total},"offset":${data.offset}${withheld},` +
+    `"truncated":${data.truncated},"fault":${data.fault},"tid":${data.tid},"payload":"`;
+}
+
+function writeChunk(writer: LineWriter, head: string, { payload }: ChunkData, tail: string): void {
+  writer.text(head);
+  if (isUtf8(payload)) {
+    writer.escaped(payload);
+    writer.text(`","payload_encoding":"utf8"}${tail}`);
+  } else {
+    writer.base64(payload);
+    writer.text(`","payload_encoding":"base64"}${tail}`);
+  }
+}
+
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** Names and keys are nearly always plain: testing costs a third of stringifying. */
+function quote(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : stringify(text);
+}
+
+function nullable(names: Names, text: string | null): string {
+  return text === null ? 'null' : names(text);
+}
+
+/** `JSON.stringify` writes half a surrogate pair as an escape, which no UTF-8 reader can turn into text. */
+function stringify(value: unknown): string {
+  const json = JSON.stringify(value);
+  if (!json.includes('\\ud')) return json;
+  return json.replace(/\\(?:(ud[89a-f][0-9a-f]{2})|.)/g, (whole: string, half: string | undefined) => (half === undefined ? whole : '\ufffd'));
+}
+
+const TIMESTAMP_FIRST = /^\s*\{\s*"timestamp"\s*:\s*(\d{1,20})\s*([,}])/;
+
+/** The digits of the timestamp are taken from the text: a double would lose the last ones. */
+function readLine(line: string): { timestamp: Nanoseconds; value: object } {
+  const value = parseObject(line);
+  const digits = TIMESTAMP_FIRST.exec(line)?.[1];
+  if (digits === undefined) throw unreadable('"timestamp" is not its first key, or not a bare integer of nanoseconds');
+  const timestamp = BigInt(digits);
+  if (timestamp > U64_MAX) throw unreadable(`timestamp ${digits} exceeds 64 bits`);
+  return { timestamp: nanoseconds(timestamp), value };
+}
+
+function parseObject(line: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw unreadable('not whole JSON', cause, 'a line is cut when its writer was killed or its disk was full');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable('not a JSON object');
+  return value;
+}
+
+/** The same data with `payload` as bytes; entries, not assignment, so that no key can reach the prototype. */
+function withBytes(data: object): object {
+  if (!('payload' in data) || !('payload_encoding' in data)) return data;
+  const { payload, payload_encoding: encoding } = data;
+  if (typeof payload !== 'string') return data;
+  const bytes = Buffer.from(payload, encoding === 'base64' ? 'base64' : 'utf8');
+  return Object.fromEntries(
+    Object.entries(data).flatMap(([name, value]) => {
+      if (name === 'payload_encoding') return [];
+      return [[name, name === 'payload' ? bytes : value] as const];
+    }),
+  );
+}
+
+function unreadable(what: string, cause?: unknown, hint?: string): AgentsightError {
+  return new AgentsightError('CAPTURE_UNREADABLE', `could not read an event: ${what}`, { cause, hint });
+}

@@ -1,0 +1,90 @@
+/**
+ * A growing buffer that JSON is written into as UTF-8 bytes. Payload bytes are
+ * escaped straight into it: going through a JavaScript string and
+ * `JSON.stringify` cost twice as much for a payload of 256 bytes.
+ *
+ * RFC 8259: `"`, `\` and U+0000-U+001F must be escaped, anything else may stand.
+ */
+
+const HEX = Buffer.from('0123456789abcdef', 'latin1');
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+const ZERO = 0x30;
+/** Bytes of `\u001f`, the longest form of one byte. */
+const LONGEST_ESCAPE_BYTES = 6;
+/** Up to here three bytes a character are reserved without counting them. */
+const SHORT_TEXT = 4096;
+/** Byte to the letter after its backslash; `u` means six characters; 0 means as it is. */
+const ESCAPES = makeEscapes();
+
+export interface LineWriter {
+  /** Text that is written as it is. */
+  text(text: string): void;
+  /** Valid UTF-8, escaped to stand inside a JSON string. */
+  escaped(utf8: Uint8Array): void;
+  base64(bytes: Uint8Array): void;
+  /** What was written. The writer is of no use afterwards. */
+  finish(): Buffer;
+}
+
+export function createLineWriter(expectedBytes: number): LineWriter {
+  let out = Buffer.allocUnsafe(Math.max(expectedBytes, 256));
+  let used = 0;
+
+  function reserve(bytes: number): void {
+    if (out.length - used >= bytes) return;
+    const grown = Buffer.allocUnsafe(Math.max(out.length * 2, used + bytes));
+    out.copy(grown, 0, 0, used);
+    out = grown;
+  }
+
+  return {
+    text(text) {
+      reserve(text.length <= SHORT_TEXT ? text.length * 3 : Buffer.byteLength(text, 'utf8'));
+      used += out.write(text, used, 'utf8');
+    },
+    escaped(utf8) {
+      reserve(utf8.length * LONGEST_ESCAPE_BYTES);
+      used = escapeInto(out, used, utf8);
+    },
+    base64(bytes) {
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+      reserve(text.length);
+      used += out.write(text, used, 'latin1');
+    },
+    finish() {
+      const written = out.subarray(0, used);
+      // A sink may hold the batch for long: it should not hold the slack as well.
+      return used * 4 < out.length * 3 ? Buffer.from(written) : written;
+    },
+  };
+}
+
+function escapeInto(out: Buffer, start: number, utf8: Uint8Array): number {
+  let at = start;
+  for (let i = 0; i < utf8.length; i++) {
+    const byte = utf8[i] as number;
+    const letter = ESCAPES[byte] as number;
+    if (letter === 0) {
+      out[at++] = byte;
+      continue;
+    }
+    out[at++] = BACKSLASH;
+    out[at++] = letter;
+    if (letter !== LETTER_U) continue;
+    out[at++] = ZERO;
+    out[at++] = ZERO;
+    out[at++] = HEX[byte >> 4] as number;
+    out[at++] = HEX[byte & 15] as number;
+  }
+  return at;
+}
+
+function makeEscapes(): Uint8Array {
+  const escapes = new Uint8Array(256);
+  escapes.fill(LETTER_U, 0, 0x20);
+  for (const [character, letter] of ['\bb', '\tt', '\nn', '\ff', '\rr', '""', '\\\\']) {
+    escapes[(character as string).charCodeAt(0)] = (letter as string).charCodeAt(0);
+  }
+  return escapes;
+}

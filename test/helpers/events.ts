@@ -1,0 +1,64 @@
+/** One valid event of every kind, and stdio events of chosen bytes, for tests. */
+import type { ChunkData, Event, EventOf, StdioEvent } from '../../src/event.ts';
+import { nanoseconds } from '../../src/time.ts';
+
+export const PROCESS = 'aa11bb22cc33.dd44ee55.k3j2.4321';
+
+export function chunk(payload: Uint8Array): ChunkData {
+  return {
+    direction: 'write', len: payload.length, total: payload.length, offset: 0, truncated: false, fault: false, tid: 4321, payload,
+  };
+}
+
+export function stdioEvent(data: ChunkData = chunk(Buffer.from('hello "world"\n')), sequence = 1): StdioEvent {
+  return eventOf('stdio', { fd: 1, role: 'stdout', target: 'pipe:[77]', ...data }, sequence);
+}
+
+export function eventOf<const S extends string, const D>(source: S, data: D, sequence = 1): EventOf<S, D> {
+  return {
+    timestamp: nanoseconds(1_790_000_000_123_456_789n + BigInt(sequence)),
+    source, pid: 4321, comm: 'node', data, id: `aa11bb22cc33.dd44ee55.q1w2e3.${sequence}`, process: PROCESS, session: PROCESS,
+  };
+}
+
+export function httpData() {
+  return {
+    exchange: 'c1#1', connection: 'c1', state: 'complete', reason: null, role: 'client', method: 'POST',
+    url: 'https://api.example.test/v1/messages', path: '/v1/messages', host: 'api.example.test', http_version: '1.1',
+    status: 200, status_text: 'OK', request_headers: { accept: ['*/*'], 'x-api-key': ['******'] },
+    request_header_list: [['Accept', '*/*'], ['X-Api-Key', '******']], response_headers: {}, response_header_list: [],
+    request_body: '{"a":"é"}', request_body_encoding: 'utf8', request_body_bytes: 10, request_body_truncated: false,
+    response_body: null, response_body_encoding: 'utf8', response_body_bytes: 0, response_body_truncated: false,
+    latency_ms: 1204.5, ttfb_ms: 80, sse_events: null, redacted: 1,
+  } as const;
+}
+
+export function everySource(): Event[] {
+  const bytes = chunk(Buffer.of(0xff, 0x00, 0x0a));
+  return [
+    eventOf('process', { event: 'FORK', ppid: 1, parent: PROCESS }),
+    eventOf('process', {
+      event: 'EXEC', ppid: 1, parent: PROCESS, filename: '/usr/bin/curl', argv: ['curl', '-s', 'https://example.test/?q=é'],
+      cwd: '/tmp', uid: 1000, gid: 1000, truncated: false, existing: false,
+    }),
+    eventOf('process', {
+      event: 'EXIT', ppid: 1, exit_code: null, signal: 'SIGKILL', core_dumped: false, duration_ms: 1.5,
+      peak_rss_bytes: 4096, peak_rss_upper_bound: true, user_ms: 1, system_ms: 0.25,
+    }),
+    eventOf('tls', { event: 'DATA', connection: 'c1', position: 512, library: 'openssl', ...bytes }),
+    eventOf('tls', { event: 'DATA', connection: 'c1', position: 515, library: 'openssl', ...chunk(Buffer.alloc(0)), withheld: 12 }),
+    eventOf('tls', { event: 'CLOSE', connection: 'c1' }),
+    stdioEvent(),
+    { ...stdioEvent(bytes), process: null, session: null },
+    eventOf('http', httpData()),
+    eventOf('sse', {
+      exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/', index: 0, event: 'message', data: '{"x":1}',
+      last_event_id: null, retry_ms: null, since_request_ms: 12.25, truncated: false,
+    }),
+    eventOf('probe', {
+      path: '/usr/lib/libssl.so.3', library: 'openssl', status: 'attached', method: 'internal', functions: ['SSL_read'], reason: null,
+    }),
+    eventOf('loss', { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 900, connection: null }),
+    eventOf('log', { level: 'warn', message: 'could not do it' }),
+  ];
+}
