@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What is built from what, and which of it is stale. A build is fresh when the
  * contents of its inputs are those it was made from: their digest lies in a

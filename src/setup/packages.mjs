@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What the machine itself must have: Debian packages, fetched by apt-get when
  * we may, else named in the one command to run. On other systems the same

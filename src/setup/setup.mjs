@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Everything between a fresh checkout and a program that runs: Node's version,
  * Debian packages, npm packages, builds. Does only what is missing or stale;

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Running other programs quietly: one line per step with its duration, the
  * end of their output only when they fail. V=1 shows all of it.

@@ -6,6 +6,7 @@ import { configPathOf, loadConfig } from '../../src/config.ts';
 import type { ConfigRequest } from '../../src/config.ts';
 import { AgentsightError } from '../../src/errors.ts';
 import type { User } from '../../src/user.ts';
+import { itAsRoot } from '../helpers/privilege.ts';
 
 let folder = '';
 let user: User;
@@ -104,7 +105,7 @@ describe('a bad setting', () => {
     expect((await refusal({ environment: { AGENTSIGHT_CONFIG: join(folder, 'none.json') } })).message).toContain('ENOENT');
   });
 
-  it.runIf(process.getuid?.() === 0)('under sudo the file must belong to the user', async () => {
+  itAsRoot('under sudo the file must belong to the user', async () => {
     const file = write({ port: 1 });
     chmodSync(file, 0o644);
     const error = await refusal({ file, user: { ...user, uid: 65_534 } });

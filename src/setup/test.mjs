@@ -1,0 +1,171 @@
+// @ts-check
+/**
+ * `npm test`: sets everything up, runs the tiers in order, and ends with one
+ * line over all of them. Arguments choose tiers (`unit`, `kernel`, `hub`, `ui`)
+ * or files (`test/unit/x.test.ts`); what starts with - goes to vitest.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { runMain, setUp } from './setup.mjs';
+import { ROOT, SetupError, say } from './shell.mjs';
+
+/**
+ * @typedef {object} Tier
+ * @property {string} name of a project in vitest.config.ts
+ * @property {RegExp} files that it holds
+ * @property {number} limitMinutes a tier that hangs is ended and counts as failed
+ */
+
+/** @type {readonly Tier[]} In this order: the cheapest answer first. */
+export const TIERS = [
+  { name: 'unit', files: /^test\/(unit\/|tidy\.test\.ts)/, limitMinutes: 5 },
+  { name: 'kernel', files: /^test\/kernel\//, limitMinutes: 15 },
+  { name: 'hub', files: /^test\/hub\//, limitMinutes: 15 },
+  { name: 'ui', files: /^test\/ui\//, limitMinutes: 10 },
+];
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+
+/** @type {NodeJS.Signals | undefined} */
+let interrupted;
+
+async function main() {
+  const plan = choose(process.argv.slice(2));
+  await setUp({ test: true });
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const { tier, files } of plan.tiers) {
+    const count = await runTier(tier, [...files, ...plan.vitest]);
+    total.passed += count.passed;
+    total.failed += count.failed;
+    total.skipped += count.skipped;
+    if (interrupted !== undefined) return 128 + constants.signals[interrupted];
+  }
+  // In CI nothing may be left out: a machine that cannot run a test does not prove anything.
+  const skippedCounts = (process.env.CI ?? '') !== '' && total.skipped > 0;
+  if (skippedCounts) say('✗ skipped tests count as a failure where CI is set');
+  // The verdict is the very last line, on stdout, whatever the tiers printed.
+  process.stdout.write(`${verdict(total)}\n`);
+  return total.failed > 0 || skippedCounts || total.passed === 0 ? 1 : 0;
+}
+
+/** @param {Count} count */
+export function verdict({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
+/**
+ * @param {readonly string[]} args
+ * @returns {{ tiers: readonly { tier: Tier, files: readonly string[] }[], vitest: readonly string[] }}
+ */
+export function choose(args) {
+  const firstFlag = args.findIndex((argument) => argument.startsWith('-'));
+  const chosen = (firstFlag === -1 ? args : args.slice(0, firstFlag)).map((argument) => argument.replace(/^\.\//, ''));
+  for (const name of chosen) {
+    const known = TIERS.some((tier) => tier.name === name || tier.files.test(name));
+    if (!known) throw new SetupError(`there is no tier or test file ${name}`, `tiers are ${TIERS.map((tier) => tier.name).join(', ')}`);
+  }
+  const tiers = TIERS.map((tier) => ({ tier, files: chosen.includes(tier.name) ? [] : chosen.filter((name) => tier.files.test(name)) }))
+    .filter(({ tier, files }) => chosen.length === 0 || chosen.includes(tier.name) || files.length > 0);
+  return { tiers, vitest: firstFlag === -1 ? [] : args.slice(firstFlag) };
+}
+
+/**
+ * @param {Tier} tier
+ * @param {readonly string[]} args
+ * @returns {Promise<Count>}
+ */
+async function runTier(tier, args) {
+  const folder = mkdtempSync(join(tmpdir(), 'agentsight-test-'));
+  const reportFile = join(folder, 'report.json');
+  const started = performance.now();
+  try {
+    const end = await runVitest(tier, [
+      '--project', tier.name, '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...args,
+    ]);
+    const report = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : undefined;
+    const count = countOf(report, end);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    say(`${count.failed > 0 ? '✗' : '✓'} ${tier.name}: ${verdict(count)} (${seconds} s)${end === 0 || end === 1 ? '' : `, vitest ended with ${end}`}`);
+    return count;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {Tier} tier
+ * @param {readonly string[]} args
+ * @returns {Promise<number | string>} exit code, or how else it ended
+ */
+function runVitest(tier, args) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
+      cwd: ROOT,
+      // stdout is for the verdict and for what vitest says; stdin is nobody's.
+      stdio: ['ignore', 'inherit', 'inherit'],
+      // A group of its own, so that a hanging tier is ended with everything it started.
+      detached: true,
+    });
+    const endGroup = (/** @type {NodeJS.Signals} */ signal) => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, signal);
+      } catch (error) {
+        if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error;
+      }
+    };
+    let ending = '';
+    const limit = setTimeout(() => {
+      ending = `its limit of ${tier.limitMinutes} minutes`;
+      endGroup('SIGKILL');
+    }, tier.limitMinutes * 60_000);
+    const interrupt = (/** @type {NodeJS.Signals} */ signal) => {
+      interrupted = signal;
+      endGroup(signal);
+      setTimeout(() => endGroup('SIGKILL'), 3000).unref();
+    };
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    child.on('error', (error) => resolve(error.message));
+    child.on('close', (code, signal) => {
+      clearTimeout(limit);
+      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      // Whatever the tests left running must not meet the next tier.
+      endGroup('SIGKILL');
+      resolve(ending !== '' ? ending : code ?? signal ?? 'nothing');
+    });
+  });
+}
+
+/**
+ * @typedef {object} Report
+ * @property {number} numPassedTests
+ * @property {number} numFailedTests
+ * @property {number} numPendingTests
+ * @property {number} numTodoTests
+ * @property {readonly { status: string, assertionResults: readonly { status: string }[] }[]} testResults
+ */
+
+/**
+ * A tier without a report, a file that did not load and an error outside of
+ * any test are failures too, though no test of theirs failed.
+ *
+ * @param {Report | undefined} report
+ * @param {number | string} end
+ * @returns {Count}
+ */
+export function countOf(report, end) {
+  if (report === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const unloaded = report.testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
+  ).length;
+  const failed = report.numFailedTests + unloaded;
+  return {
+    passed: report.numPassedTests,
+    failed: failed === 0 && end !== 0 ? 1 : failed,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await runMain(main);

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { BUILDS, digestOf } from '../../src/setup/builds.mjs';
+import { missingPackages } from '../../src/setup/packages.mjs';
+import { checkNode, npmPackagesMatch } from '../../src/setup/setup.mjs';
+import { choose, countOf, verdict } from '../../src/setup/test.mjs';
+
+describe('set-up', () => {
+  it('refuses a Node that is too old and takes a newer one', () => {
+    expect(() => checkNode('18.20.4')).toThrow('this is Node 18.20.4, and 20.19 is the oldest that works');
+    expect(() => checkNode('20.18.1')).toThrow('could not start');
+    for (const version of ['20.19.0', '20.20.2', '22.0.0', '24.1.0']) expect(() => checkNode(version)).not.toThrow();
+  });
+
+  it('asks for what dpkg does not have installed, removed packages with leftover files too', () => {
+    const dpkg = 'ii libbpf-dev:amd64\nii make\nrc curl\nun chromium\n';
+    expect(missingPackages(['libbpf-dev', 'make', 'curl', 'chromium', 'openssl'], dpkg)).toEqual(['curl', 'chromium', 'openssl']);
+  });
+
+  it('installs npm packages when none are there or a version differs, not for an optional one that is absent', () => {
+    const wanted = { packages: { '': {}, 'node_modules/a': { version: '1.0.0' }, 'node_modules/b': { version: '2.0.0', optional: true } } };
+    expect(npmPackagesMatch(wanted, undefined)).toBe(false);
+    expect(npmPackagesMatch(wanted, { packages: {} })).toBe(false);
+    expect(npmPackagesMatch(wanted, { packages: { 'node_modules/a': { version: '0.9.0' } } })).toBe(false);
+    expect(npmPackagesMatch(wanted, { packages: { 'node_modules/a': { version: '1.0.0' } } })).toBe(true);
+    expect(npmPackagesMatch(wanted, { packages: { 'node_modules/a': { version: '1.0.0' }, 'node_modules/b': { version: '1.0.0' } } })).toBe(false);
+  });
+
+  it('knows a build by the contents of what it is made from', () => {
+    for (const build of BUILDS) expect(digestOf(build)).toBe(digestOf(build));
+    const digests = BUILDS.map((build) => digestOf(build));
+    expect(new Set(digests).size).toBe(BUILDS.length);
+    const [first] = BUILDS;
+    if (first === undefined) throw new Error('nothing is built');
+    expect(digestOf({ ...first, inputs: [...first.inputs, 'LICENSE'] })).not.toBe(digestOf(first));
+  });
+});
+
+describe('the test runner', () => {
+  it('runs every tier, or those and the files that are named', () => {
+    expect(choose([]).tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'hub', 'ui']);
+    expect(choose(['hub', 'test/unit/a.test.ts']).tiers.map(({ tier, files }) => [tier.name, files])).toEqual([
+      ['unit', ['test/unit/a.test.ts']], ['hub', []],
+    ]);
+    expect(choose(['kernel', '-t', 'fork tree']).vitest).toEqual(['-t', 'fork tree']);
+    expect(() => choose(['kernal'])).toThrow('there is no tier or test file kernal');
+  });
+
+  it('counts what failed without a failed test', () => {
+    const report = { numPassedTests: 3, numFailedTests: 0, numPendingTests: 1, numTodoTests: 0, testResults: [] };
+    expect(countOf(report, 0)).toEqual({ passed: 3, failed: 0, skipped: 1 });
+    expect(countOf(undefined, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+    expect(countOf(report, 1)).toEqual({ passed: 3, failed: 1, skipped: 1 });
+    const unloaded = { ...report, testResults: [{ status: 'failed', assertionResults: [] }] };
+    expect(countOf(unloaded, 1)).toEqual({ passed: 3, failed: 1, skipped: 1 });
+  });
+
+  it('ends with one line over all', () => {
+    expect(verdict({ passed: 10, failed: 0, skipped: 0 })).toBe('10 passed, 0 failed');
+    expect(verdict({ passed: 10, failed: 1, skipped: 2 })).toBe('10 passed, 1 failed, 2 skipped');
+  });
+});
