@@ -1,0 +1,70 @@
+/**
+ * `npm run bench [-- NAME…]`: measures what the program promises and prints each
+ * figure with its method, its target and its ratio to a floor measured in the
+ * same run. Exit code 1 when a target was missed.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { programPath, tempDir } from '../helpers/files.ts';
+import { chainBench } from './chain.ts';
+import { figureLines, isReached, summaryTable, type Bench, type BenchContext, type Figure } from './figure.ts';
+import { ringBench } from './ring.ts';
+import { startBench } from './start.ts';
+import { storeBench } from './store.ts';
+import { tlsBench } from './tls.ts';
+
+const benches: readonly Bench[] = [ringBench, chainBench, tlsBench, startBench, storeBench];
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
+  if (unknown.length > 0 || names.includes('--help')) {
+    print('usage: npm run bench [-- NAME…]', ...benches.map(({ name, about }) => `  ${name.padEnd(8)}${about}`));
+    return unknown.length > 0 ? 2 : 0;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('bench: loads BPF programs, so it needs root\n');
+    return 3;
+  }
+  const figures: Figure[] = [];
+  const failed: string[] = [];
+  for (const bench of benches.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    print(`${bench.name}: ${bench.about}`);
+    try {
+      const measured = await measure(bench);
+      figures.push(...measured);
+      print(...measured.flatMap(figureLines), '');
+    } catch (error) {
+      failed.push(bench.name);
+      print(`  FAILED: ${error instanceof Error ? error.message : String(error)}`, '');
+    }
+  }
+  print(summaryTable(figures), ...failed.map((name) => `${name}: FAILED`));
+  return failed.length === 0 && figures.every(isReached) ? 0 : 1;
+}
+
+async function measure(bench: Bench): Promise<readonly Figure[]> {
+  const dir = tempDir();
+  try {
+    return await bench.run(contextFor(dir.path));
+  } finally {
+    dir.remove();
+  }
+}
+
+function contextFor(directory: string): BenchContext {
+  return {
+    directory,
+    compile(name, libraries = []) {
+      const program = join(directory, name);
+      execFileSync('cc', ['-O2', '-o', program, programPath(`${name}.c`), ...libraries]);
+      return program;
+    },
+    note: (text) => process.stderr.write(`  ${text}\n`),
+  };
+}
+
+function print(...lines: readonly string[]): void {
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

@@ -1,0 +1,85 @@
+/** A trace with its hub: what is in the file is in the store, once, even when the hub is killed meanwhile. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { ApiEvent, Session } from '../../src/hub/api.ts';
+import { ofSource, readEvents, runCli, startCli } from '../helpers/cli.ts';
+import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
+import { getAll, readHubFacts, type HubFacts } from '../helpers/hub.ts';
+import { describeKernel } from '../helpers/privilege.ts';
+import { waitFor } from '../helpers/wait.ts';
+
+const STORED_DEADLINE_MS = 45_000;
+
+describeKernel('trace with a hub', () => {
+  let dir: TempDir;
+  let dataDir: string;
+  beforeEach(() => {
+    dir = tempDir();
+    dataDir = dir.file('data');
+  });
+  afterEach(async () => {
+    await runCli(['serve', '--stop', '--data-dir', dataDir]);
+    dir.remove();
+  });
+
+  const flags = (file: string): string[] => ['trace', '-q', '--data-dir', dataDir, '--port', '0', '-o', file];
+
+  function facts(): HubFacts {
+    const found = readHubFacts(dataDir);
+    if (found === undefined) throw new Error('there is no hub.json');
+    return found;
+  }
+
+  const idsInStore = async (): Promise<string[]> => (await getAll<ApiEvent>(facts(), '/events?limit=5000')).map(({ id }) => id);
+  const idsInFile = (file: string): string[] => readEvents(file).map(({ id }) => id);
+
+  it('stores what it wrote into the file: every event, once', async () => {
+    const file = dir.file('trace.jsonl');
+    const result = await runCli([...flags(file), '--', programPath('forktree.sh')]);
+    expect(result.code, result.stderr).toBe(9);
+    expect((await idsInStore()).sort()).toEqual(idsInFile(file).sort());
+    const sessions = await getAll<Session>(facts(), '/sessions');
+    expect(sessions).toMatchObject([{ exit_code: 9, command: [expect.stringContaining('sh'), programPath('forktree.sh')] }]);
+  });
+
+  it('a second trace joins the hub of the first', async () => {
+    expect((await runCli([...flags(dir.file('one.jsonl')), '--', 'true'])).code).toBe(0);
+    const first = facts().pid;
+    expect((await runCli([...flags(dir.file('two.jsonl')), '--', 'true'])).code).toBe(0);
+    expect(facts().pid).toBe(first);
+    expect(await getAll<Session>(facts(), '/sessions')).toHaveLength(2);
+  });
+
+  it('hub killed while tracing: the capture goes on and everything is stored once', async () => {
+    const file = dir.file('trace.jsonl');
+    const lines = 'i=0; while [ $i -lt 60 ]; do echo "line $i"; /bin/sleep 0.05; i=$((i+1)); done';
+    const trace = startCli([...flags(file), '--', 'sh', '-c', lines]);
+    await waitFor('lines in the file', () => ofSource(readEvents(file), 'stdio').length > 10, 30_000);
+    const killed = facts().pid;
+    process.kill(killed, 'SIGKILL');
+    const result = await trace.result;
+    expect(result.code, result.stderr).toBe(0);
+    const written = ofSource(readEvents(file), 'stdio').map(({ data }) => data['payload']);
+    expect(written).toEqual(Array.from({ length: 60 }, (_, line) => `line ${line}\n`));
+    const expected = idsInFile(file).sort();
+    await waitFor('all of the file in the store', async () => {
+      const hub = readHubFacts(dataDir);
+      if (hub === undefined || hub.pid === killed) return false;
+      return (await idsInStore().catch(() => [])).length >= expected.length;
+    }, STORED_DEADLINE_MS);
+    expect((await idsInStore()).sort()).toEqual(expected);
+  });
+
+  it('hub killed for good: the next trace delivers what the first could not', async () => {
+    const file = dir.file('first.jsonl');
+    const lines = 'i=0; while [ $i -lt 20 ]; do echo "line $i"; /bin/sleep 0.05; i=$((i+1)); done';
+    const first = startCli([...flags(file), '--', 'sh', '-c', lines]);
+    await waitFor('lines in the file', () => ofSource(readEvents(file), 'stdio').length > 3, 30_000);
+    process.kill(facts().pid, 'SIGKILL');
+    expect((await first.result).code).toBe(0);
+    const second = dir.file('second.jsonl');
+    expect((await runCli([...flags(second), '--', 'true'])).code).toBe(0);
+    const expected = [...idsInFile(file), ...idsInFile(second)].sort();
+    await waitFor('both traces in the store', async () => (await idsInStore().catch(() => [])).length >= expected.length, STORED_DEADLINE_MS);
+    expect((await idsInStore()).sort()).toEqual(expected);
+  });
+});
