@@ -1,0 +1,298 @@
+/**
+ * The live source of events: the kernel, through the addon.
+ *
+ * Order of a start: load, hook the installed TLS libraries, drain, put the
+ * targets into the traced set, tell what already ran, let the launched command
+ * begin. Order of an end: drain, say what was lost, close.
+ *
+ * The run of a launched command ends with it and its descendants; those that
+ * outlive it are given a second (`descendantGraceMs`), so that a daemon left
+ * behind does not hold the trace for ever. A run that is attached to processes
+ * ends when all of them and their descendants have gone. A run by name ends only
+ * by `stop`.
+ */
+import { Observable, type Subscriber } from 'rxjs';
+import type { Addon, Batch, KernelCounters, ProgramFamily } from '../addon.ts';
+import { createProcessTable, type ProcessTable } from '../decode/process-table.ts';
+import { AgentsightError } from '../errors.ts';
+import type { Event, ProbeData } from '../event.ts';
+import type { Identity } from '../identity.ts';
+import { LIMITS } from '../limits.ts';
+import type { StageStats } from '../stats.ts';
+import { filesOfLaunch } from './command-files.ts';
+import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
+import { createLossWatch } from './loss.ts';
+import { lossEvent, probeEvent } from './own-events.ts';
+import type { Runner } from './runner.ts';
+import { existingEvents, findByComm, resolveTarget, seedTrees, truncateComm } from './seed.ts';
+import { openSession, sessionStats, type Session } from './session.ts';
+import type { TlsReportRow } from './tls-report.ts';
+
+export interface CaptureRunnerOptions {
+  readonly addon: Addon;
+  readonly launcherPath: string;
+  readonly identity: Identity;
+  readonly pids?: readonly number[];
+  readonly comms?: readonly string[];
+  readonly launch?: LaunchOptions | null;
+  readonly families: readonly ProgramFamily[];
+  readonly ringBytes?: number;
+  readonly payloadBytesPerCall?: number;
+  readonly allFds?: boolean;
+  /** How long descendants may outlive the launched command before the run ends. */
+  readonly descendantGraceMs?: number;
+}
+
+export interface CaptureReady {
+  /** Processes that are in the traced set: roots and their descendants. */
+  readonly traced: readonly { readonly pid: number; readonly comm: string; readonly root: boolean }[];
+  /** Files that were looked at for TLS so far, and what came of it. */
+  readonly probes: readonly ProbeData[];
+}
+
+export interface CaptureRunner extends Runner {
+  /** Everything is recorded from here on. Rejects with what `batches` errors with; null when stopped before. */
+  readonly ready: Promise<CaptureReady | null>;
+  /** How the launched command ended; null when none was launched or it never began. */
+  readonly exit: Promise<LaunchExit | null>;
+  /** Sends a signal to the launched command, if it runs. */
+  signal(signal: NodeJS.Signals): void;
+  tlsReport(): readonly TlsReportRow[];
+}
+
+const LOOK_MS = 1000;
+const DESCENDANT_GRACE_MS = 1000;
+/** After a loss, so many processes are checked for having ended unseen; a larger tree is not about to end. */
+const CHECKED_PROCESSES = 256;
+
+export function createCaptureRunner(options: CaptureRunnerOptions): CaptureRunner {
+  return new LiveCapture(options);
+}
+
+/** Lives from the subscription of `batches` to its end. */
+class LiveCapture implements CaptureRunner {
+  readonly batches: Observable<readonly Event[]>;
+  readonly ready: Promise<CaptureReady | null>;
+  readonly exit: Promise<LaunchExit | null>;
+
+  readonly #options: CaptureRunnerOptions;
+  readonly #processes: ProcessTable;
+  readonly #losses = createLossWatch();
+  readonly #probes: ProbeData[] = [];
+  #setReady!: (ready: CaptureReady | null) => void;
+  #failReady!: (error: unknown) => void;
+  #setExit!: (exit: LaunchExit | Promise<LaunchExit> | null) => void;
+  #subscriber: Subscriber<readonly Event[]> | null = null;
+  #session: Session | null = null;
+  #held: HeldCommand | null = null;
+  #started: Promise<void> = Promise.resolve();
+  #ended: Promise<void> | null = null;
+  #running = false;
+  #closed = false;
+  #commandEnded = false;
+  #lookTimer: NodeJS.Timeout | null = null;
+  #graceTimer: NodeJS.Timeout | null = null;
+  #lastStats: readonly StageStats[] = [];
+  #lastReport: readonly TlsReportRow[] = [];
+  #processLosses = false;
+
+  constructor(options: CaptureRunnerOptions) {
+    this.#options = options;
+    this.#processes = createProcessTable(options.identity);
+    this.ready = new Promise((resolve, reject) => {
+      this.#setReady = resolve;
+      this.#failReady = reject;
+    });
+    // Whoever waits for it hears of it; `batches` carries the same error.
+    this.ready.catch(() => undefined);
+    this.exit = new Promise((resolve) => (this.#setExit = resolve));
+    this.batches = new Observable((subscriber) => this.#subscribe(subscriber));
+  }
+
+  stop(): Promise<void> {
+    return this.#end();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#commandEnded) this.#held?.kill(signal);
+  }
+
+  stats(): readonly StageStats[] {
+    const session = this.#session;
+    return session === null ? this.#lastStats : sessionStats(session);
+  }
+
+  tlsReport(): readonly TlsReportRow[] {
+    return this.#session?.tls?.report() ?? this.#lastReport;
+  }
+
+  #subscribe(subscriber: Subscriber<readonly Event[]>): () => void {
+    if (this.#subscriber !== null) throw new Error('a capture runner has one subscriber');
+    this.#subscriber = subscriber;
+    if (this.#stopped()) subscriber.complete();
+    else this.#started = this.#start().catch((error: unknown) => this.#fail(error));
+    return () => this.#close();
+  }
+
+  async #start(): Promise<void> {
+    const { launch, launcherPath, pids = [], comms = [] } = this.#options;
+    if (launch == null && pids.length === 0 && comms.length === 0) {
+      throw new AgentsightError('USAGE', 'could not start the trace: no process, name or command was given');
+    }
+    const roots = pids.map(resolveTarget);
+    if (launch != null) await this.#hold(launch, launcherPath);
+    if (this.#stopped()) return;
+    const session = openSession({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
+    this.#session = session;
+    session.tls?.attachInstalled(launch == null ? [] : filesOfLaunch(launch));
+    session.capture.start((batch) => this.#deliver(batch));
+    this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
+    for (const comm of comms) session.capture.traceComm(truncateComm(comm));
+    this.#seed(session, [...roots, ...findByComm(comms)]);
+    await this.#release();
+    this.#running = true;
+    this.#endWhenDone();
+  }
+
+  async #hold(launch: LaunchOptions, launcherPath: string): Promise<void> {
+    const held = await holdCommand(launch, launcherPath);
+    this.#held = held;
+    void held.exited.then(() => this.#commandHasEnded());
+    if (this.#stopped()) held.close();
+  }
+
+  #seed({ capture, tls }: Session, roots: readonly number[]): void {
+    const { identity, families } = this.#options;
+    const held = this.#held;
+    const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots]);
+    const events = existingEvents(seeded, { identity, processes: this.#processes });
+    // The launched command has not begun: its own EXEC will tell what it is.
+    const existing = events.filter((event) => event.pid !== held?.pid);
+    if (families.includes('process')) this.#emit(existing);
+    for (const event of existing) tls?.lookAt(event.pid);
+    this.#setReady({
+      traced: seeded.map(({ stat, root }) => ({ pid: stat.pid, comm: stat.comm, root: stat.pid === root })),
+      probes: this.#probes,
+    });
+  }
+
+  async #release(): Promise<void> {
+    const held = this.#held;
+    if (held === null) {
+      this.#setExit(null);
+      return;
+    }
+    if (this.#stopped()) {
+      held.close();
+      return;
+    }
+    await held.release();
+    this.#setExit(held.exited);
+  }
+
+  #deliver(batch: Batch): void {
+    const session = this.#session;
+    if (session === null || this.#closed) return;
+    const events = session.decoder.decode(batch);
+    if (session.tls !== null) for (const event of events) session.tls.observe(event);
+    this.#emit(this.#options.families.includes('process') ? events : events.filter((event) => event.source !== 'process'));
+    this.#endWhenDone();
+  }
+
+  #emit(events: readonly Event[]): void {
+    if (events.length > 0) this.#subscriber?.next(events);
+  }
+
+  #emitProbe(probe: ProbeData): void {
+    if (this.#probes.length < LIMITS.tlsProbes) this.#probes.push(probe);
+    this.#emit([probeEvent(probe, this.#options.identity)]);
+  }
+
+  #commandHasEnded(): void {
+    this.#commandEnded = true;
+    // Its last records may still be in the ring: they are drained before the tree is looked at.
+    const session = this.#session;
+    if (session !== null) this.#guard(session.capture.drain().then(() => this.#endWhenDone()));
+  }
+
+  /** What fails in the background ends the run, unless the run has ended already. */
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#fail(error));
+  }
+
+  #endWhenDone(): void {
+    if (!this.#running || this.#ended !== null) return;
+    const { launch, comms = [], descendantGraceMs = DESCENDANT_GRACE_MS } = this.#options;
+    const anyLeft = this.#processes.liveCount > 0;
+    if (launch == null) {
+      if (!anyLeft && comms.length === 0) this.#guard(this.#end());
+    } else if (this.#commandEnded) {
+      if (!anyLeft) this.#guard(this.#end());
+      else this.#graceTimer ??= setTimeout(() => this.#guard(this.#end()), descendantGraceMs);
+    }
+  }
+
+  /** Once a second: what was lost since, and whether an end was among it. */
+  async #look(): Promise<void> {
+    const session = this.#session;
+    if (session === null || this.#closed) return;
+    this.#emitLosses(session.capture.kernelCounters());
+    if (!this.#processLosses || this.#processes.liveCount > CHECKED_PROCESSES) return;
+    await session.capture.drain();
+    if (this.#closed) return;
+    for (const entry of [...this.#processes.live()]) if (!session.capture.isTraced(entry.pid)) this.#processes.retire(entry);
+    this.#endWhenDone();
+  }
+
+  #emitLosses(counters: KernelCounters): void {
+    const losses = this.#losses.look(counters);
+    this.#processLosses ||= losses.some((loss) => loss.of === 'process');
+    this.#emit(losses.map((loss) => lossEvent(loss, this.#options.identity)));
+  }
+
+  #stopped(): boolean {
+    return this.#ended !== null || this.#closed;
+  }
+
+  #end(): Promise<void> {
+    this.#ended ??= this.#finish();
+    return this.#ended;
+  }
+
+  async #finish(): Promise<void> {
+    await this.#started;
+    const session = this.#session;
+    if (session !== null && !this.#closed) {
+      await session.capture.drain();
+      if (!this.#closed) this.#emitLosses(session.capture.kernelCounters());
+    }
+    this.#close();
+    this.#subscriber?.complete();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#failReady(error);
+    this.#close();
+    this.#subscriber?.error(error);
+  }
+
+  /** Frees everything at once; what is not drained is dropped. Safe twice. */
+  #close(): void {
+    if (this.#closed) return;
+    const session = this.#session;
+    if (session !== null) {
+      this.#lastReport = this.tlsReport();
+      this.#lastStats = this.stats();
+    }
+    this.#closed = true;
+    if (this.#lookTimer !== null) clearInterval(this.#lookTimer);
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    session?.tls?.close();
+    session?.capture.close();
+    this.#session = null;
+    this.#held?.close();
+    this.#setReady(null);
+    this.#setExit(null);
+  }
+}

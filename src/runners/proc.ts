@@ -1,0 +1,137 @@
+/**
+ * What /proc says about a process. Every reader answers null for a process
+ * that is gone or may not be looked at: both happen at any time.
+ */
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { splitArgv } from '../decode/decode-process.ts';
+
+export interface ProcStat {
+  readonly pid: number;
+  /** Name of the thread-group leader. */
+  readonly comm: string;
+  /** One letter, from proc(5); `Z` and `X` have ended. */
+  readonly state: string;
+  readonly ppid: number;
+  /** 0 when every thread has ended. */
+  readonly threads: number;
+  /** Start since boot in clock ticks. */
+  readonly startTicks: bigint;
+}
+
+/** Fields of /proc/PID/stat after the name, counted from the state: proc(5) numbers them from 3. */
+const STATE_FIELD = 0;
+const PPID_FIELD = 1;
+const THREADS_FIELD = 17;
+const START_FIELD = 19;
+
+export function readStat(pid: number): ProcStat | null {
+  const text = readText(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The name is in parentheses and may hold parentheses and spaces itself.
+  const nameStart = text.indexOf('(');
+  const nameEnd = text.lastIndexOf(')');
+  const fields = text.slice(nameEnd + 2).split(' ');
+  const state = fields[STATE_FIELD];
+  const startTicks = fields[START_FIELD];
+  if (nameStart === -1 || state === undefined || startTicks === undefined) return null;
+  return {
+    pid,
+    comm: text.slice(nameStart + 1, nameEnd),
+    state,
+    ppid: Number(fields[PPID_FIELD]),
+    threads: Number(fields[THREADS_FIELD]),
+    startTicks: BigInt(startTicks),
+  };
+}
+
+/** A leader that ended before its other threads is a zombie with threads: its process lives. */
+export function hasEnded(stat: ProcStat): boolean {
+  return stat.state === 'X' || (stat.state === 'Z' && stat.threads <= 1);
+}
+
+export function listProcesses(): ProcStat[] {
+  const processes: ProcStat[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    const stat = Number.isInteger(pid) ? readStat(pid) : null;
+    if (stat !== null) processes.push(stat);
+  }
+  return processes;
+}
+
+export interface ProcIds {
+  /** Thread-group id: the pid itself, unless a thread was named. */
+  readonly tgid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export function readIds(pid: number): ProcIds | null {
+  const text = readText(`/proc/${pid}/status`);
+  if (text === null) return null;
+  const first = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN);
+  return { tgid: first('Tgid'), uid: first('Uid'), gid: first('Gid') };
+}
+
+export function readArgv(pid: number): string[] {
+  return splitArgv(readText(`/proc/${pid}/cmdline`) ?? '');
+}
+
+export function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** The path of a descriptor, if it still leads to that inode. */
+export function readDescriptorPath(pid: number, fd: number, inode: bigint): string | null {
+  const path = `/proc/${pid}/fd/${fd}`;
+  try {
+    if (statSync(path, { bigint: true }).ino !== inode) return null;
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+export interface Mapping {
+  /** `<device>:<inode>` as the kernel prints them: tells files apart, but is not what stat(2) says on every file system. */
+  readonly file: string;
+  /** As the process sees it. */
+  readonly path: string;
+  /** Where we can open it, deleted or in another mount namespace though it may be. */
+  readonly reachable: string;
+}
+
+const DELETED = ' (deleted)';
+
+/** Files that the process has mapped executable, each once. null when the process is gone. */
+export function readExecutableMappings(pid: number): Mapping[] | null {
+  const text = readText(`/proc/${pid}/maps`);
+  if (text === null) return null;
+  const mappings = new Map<string, Mapping>();
+  for (const line of text.split('\n')) {
+    // 7f1c1000-7f1c5000 r-xp 00012000 fd:01 1234                       /usr/lib/libx.so
+    const pathStart = line.indexOf('/');
+    if (pathStart === -1) continue;
+    const [range, permissions, , device, inode] = line.split(' ', 5);
+    if (permissions?.[2] !== 'x' || inode === '0') continue;
+    const file = `${device}:${inode}`;
+    if (mappings.has(file)) continue;
+    const path = line.slice(pathStart);
+    mappings.set(file, path.endsWith(DELETED)
+      ? { file, path: path.slice(0, -DELETED.length), reachable: `/proc/${pid}/map_files/${range}` }
+      : { file, path, reachable: `/proc/${pid}/root${path}` });
+  }
+  return [...mappings.values()];
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

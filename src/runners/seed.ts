@@ -1,0 +1,126 @@
+/**
+ * Puts processes that already run into the traced set, with all their
+ * descendants and without a gap.
+ *
+ * A traced parent's children are inherited by the kernel from the moment it is
+ * in the set. So every process is put in first and its children are looked for
+ * after, until a scan of /proc finds nobody new: whoever was forked before its
+ * parent was in the set is in the next scan, whoever was forked after is
+ * already traced.
+ */
+import type { Capture } from '../addon.ts';
+import { AgentsightError } from '../errors.ts';
+import type { ProcessKey, ProcessEvent } from '../event.ts';
+import type { ProcessTable } from '../decode/process-table.ts';
+import type { Identity } from '../identity.ts';
+import { now } from '../time.ts';
+import { hasEnded, listProcesses, readArgv, readIds, readLink, readStat, type ProcStat } from './proc.ts';
+
+/** TASK_COMM_LEN less its NUL. */
+const COMM_MAX_BYTES = 15;
+
+export interface Seeded {
+  readonly stat: ProcStat;
+  readonly root: number;
+}
+
+/** Resolves a pid given by a user: of a thread, its process. Throws TARGET_NOT_FOUND. */
+export function resolveTarget(pid: number): number {
+  const tgid = readIds(pid)?.tgid;
+  if (tgid !== undefined && !Number.isNaN(tgid)) return tgid;
+  throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: no process has this id`, {
+    hint: 'list the running processes with `ps -e`',
+  });
+}
+
+/** Running processes of that name, without those that descend from another of that name. */
+export function findByComm(names: readonly string[]): number[] {
+  const wanted = new Set(names.map(truncateComm));
+  const byPid = new Map(listProcesses().map((stat) => [stat.pid, stat]));
+  const matches = (stat: ProcStat): boolean => wanted.has(stat.comm) && stat.pid !== process.pid && !hasEnded(stat);
+  const hasMatchingAncestor = (stat: ProcStat): boolean => {
+    // A pid given out anew while we read could close a circle: no chain is longer than there are processes.
+    let parent = byPid.get(stat.ppid);
+    for (let steps = 0; parent !== undefined && steps < byPid.size; steps++) {
+      if (matches(parent)) return true;
+      parent = byPid.get(parent.ppid);
+    }
+    return false;
+  };
+  return [...byPid.values()].filter((stat) => matches(stat) && !hasMatchingAncestor(stat)).map((stat) => stat.pid);
+}
+
+/** The kernel keeps 15 bytes of a name. */
+export function truncateComm(name: string): string {
+  return Buffer.from(name).subarray(0, COMM_MAX_BYTES).toString('utf8');
+}
+
+/** Returns those that it put in, parents before their children. */
+export function seedTrees(capture: Capture, roots: readonly number[]): Seeded[] {
+  const members = new Map<number, number>();
+  const seeded: Seeded[] = [];
+  const put = (pid: number, root: number): void => {
+    members.set(pid, root);
+    capture.trace(pid, root);
+    const stat = readStat(pid);
+    if (stat !== null && !hasEnded(stat)) seeded.push({ stat, root });
+  };
+  for (const root of roots) if (!members.has(root)) put(root, root);
+  for (let found = true; found;) {
+    found = false;
+    for (const { pid, ppid } of listProcesses()) {
+      const root = members.get(ppid);
+      if (root === undefined || members.has(pid)) continue;
+      found = true;
+      if (capture.isTraced(pid)) members.set(pid, root);
+      else put(pid, root);
+    }
+  }
+  return seeded;
+}
+
+export interface ExistingContext {
+  readonly identity: Identity;
+  readonly processes: ProcessTable;
+}
+
+/** What an EXEC would have said, had we seen it. Its time is now: the trace knows nothing earlier. */
+export function existingEvents(seeded: readonly Seeded[], { identity, processes }: ExistingContext): ProcessEvent[] {
+  for (const { stat, root } of seeded) {
+    processes.adopt({ pid: stat.pid, startTicks: stat.startTicks, comm: stat.comm, root });
+  }
+  return seeded.flatMap(({ stat }) => {
+    const entry = processes.get(stat.pid);
+    return entry === undefined ? [] : [existingEvent(stat, entry, identity)];
+  });
+}
+
+function existingEvent(
+  stat: ProcStat,
+  entry: { readonly key: ProcessKey; readonly session: ProcessKey | null },
+  identity: Identity,
+): ProcessEvent {
+  const ids = readIds(stat.pid);
+  const parent = readStat(stat.ppid);
+  return {
+    timestamp: now(),
+    source: 'process',
+    pid: stat.pid,
+    comm: stat.comm,
+    data: {
+      event: 'EXEC',
+      ppid: stat.ppid,
+      parent: identity.processKeyOfTicks(parent?.startTicks ?? 0n, stat.ppid),
+      filename: readLink(`/proc/${stat.pid}/exe`) ?? '',
+      argv: readArgv(stat.pid),
+      cwd: readLink(`/proc/${stat.pid}/cwd`) ?? '',
+      uid: ids?.uid ?? 0,
+      gid: ids?.gid ?? 0,
+      truncated: false,
+      existing: true,
+    },
+    id: identity.nextId(),
+    process: entry.key,
+    session: entry.session,
+  };
+}

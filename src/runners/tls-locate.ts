@@ -1,0 +1,185 @@
+/**
+ * Where in a file the plaintext of TLS passes: decided from its symbols and a
+ * few bytes of code, without running it.
+ *
+ * OpenSSL (1.0.2 to 3.x, shared or linked into a program). The public pair
+ * SSL_read, SSL_read_ex has a common callee, ssl_read_internal, with the
+ * signature of SSL_read_ex (write likewise). One probe there covers both, leaves
+ * SSL_peek out, and is about nine times cheaper: it starts with a `push`, which
+ * the kernel emulates, while the public ones start with `sub`, which it has to
+ * single-step. It has no exported symbol: it is the first call of SSL_read_ex,
+ * and taken only when SSL_read calls it as well. Elsewhere (inlined, as in Node;
+ * another signature, as ssl_write_internal of 3.3) the public symbols are used.
+ *
+ * Recognised but not hooked: GnuTLS, NSS, Go with symbols. Not recognised:
+ * libraries linked into a program without symbols (bun, rustls).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
+import { causeText } from '../errors.ts';
+import type { TlsLibrary } from '../event.ts';
+
+export interface PlannedProbe {
+  readonly program: UprobeProgram;
+  readonly offset: number;
+}
+
+export type TlsPlan =
+  | {
+    readonly kind: 'hook';
+    readonly library: TlsLibrary;
+    readonly method: 'internal' | 'symbol';
+    readonly functions: readonly string[];
+    readonly probes: readonly PlannedProbe[];
+  }
+  | { readonly kind: 'unsupported'; readonly library: TlsLibrary; readonly reason: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export type ReadElf = (path: string, names: readonly string[]) => ElfInfo;
+export type ReadBytes = (path: string, offset: number, length: number) => Uint8Array;
+
+/** Symbols that tell the libraries apart. */
+const OPENSSL_NAMES = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_free'] as const;
+const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibrary; readonly name: string }[] = [
+  { symbol: 'gnutls_record_send', library: 'gnutls', name: 'GnuTLS' },
+  { symbol: 'SSL_ImportFD', library: 'nss', name: 'NSS' },
+  { symbol: 'crypto/tls.(*Conn).Write', library: 'go', name: "Go's crypto/tls" },
+];
+const ALL_NAMES = [...OPENSSL_NAMES, ...UNSUPPORTED.map((entry) => entry.symbol)];
+
+const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
+/** Enough to hold the whole of SSL_read in every build looked at (about 140 bytes). */
+const CODE_BYTES = 512;
+
+export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes = readFileBytes): TlsPlan {
+  let symbols: ReadonlyMap<string, ElfSymbol>;
+  try {
+    // A script, or data mapped executable: there is nothing to look for.
+    if (!startsWith(readBytes(path, 0, ELF_MAGIC.length), 0, ELF_MAGIC)) return { kind: 'none' };
+    symbols = new Map(readElf(path, ALL_NAMES).symbols.map((symbol) => [symbol.name, symbol]));
+  } catch (error) {
+    return { kind: 'failed', reason: causeText(error) };
+  }
+  // NSS exports no SSL_read, so the order of the checks does not matter.
+  if (symbols.has('SSL_read') || symbols.has('SSL_write')) return planOpenSsl(symbols, codeReader(path, readBytes));
+  const unsupported = UNSUPPORTED.find((entry) => symbols.has(entry.symbol));
+  if (unsupported === undefined) return { kind: 'none' };
+  return { kind: 'unsupported', library: unsupported.library, reason: `${unsupported.name} is not captured yet` };
+}
+
+type ReadCode = (symbol: ElfSymbol) => Uint8Array;
+
+function codeReader(path: string, readBytes: ReadBytes): ReadCode {
+  return (symbol) => {
+    try {
+      return readBytes(path, symbol.offset, Math.min(symbol.size === 0 ? CODE_BYTES : symbol.size, CODE_BYTES));
+    } catch {
+      // Without its code the public symbol is still a place to hook.
+      return new Uint8Array(0);
+    }
+  };
+}
+
+function planOpenSsl(symbols: ReadonlyMap<string, ElfSymbol>, readCode: ReadCode): TlsPlan {
+  const read = planDirection('read', symbols, readCode);
+  const write = planDirection('write', symbols, readCode);
+  const free = symbols.get('SSL_free');
+  return {
+    kind: 'hook',
+    library: 'openssl',
+    method: read.internal && write.internal ? 'internal' : 'symbol',
+    functions: [...read.functions, ...write.functions, ...(free === undefined ? [] : ['SSL_free'])],
+    probes: [
+      ...read.probes,
+      ...write.probes,
+      ...(free === undefined ? [] : [{ program: 'ssl_free_enter', offset: free.offset } as const]),
+    ],
+  };
+}
+
+interface DirectionPlan {
+  readonly internal: boolean;
+  readonly functions: readonly string[];
+  readonly probes: readonly PlannedProbe[];
+}
+
+function planDirection(
+  direction: 'read' | 'write',
+  symbols: ReadonlyMap<string, ElfSymbol>,
+  readCode: ReadCode,
+): DirectionPlan {
+  const plain = symbols.get(`SSL_${direction}`);
+  const extended = symbols.get(`SSL_${direction}_ex`);
+  const pair = (name: 'read' | 'write' | 'read_ex' | 'write_ex', offset: number): PlannedProbe[] => [
+    // The exit first: between the two attachments a start without an end would be kept for nothing.
+    { program: `ssl_${name}_exit`, offset },
+    { program: `ssl_${name}_enter`, offset },
+  ];
+  if (plain !== undefined && extended !== undefined) {
+    const internal = commonCallee(plain, extended, readCode);
+    if (internal !== null) {
+      return { internal: true, functions: [`ssl_${direction}_internal`], probes: pair(`${direction}_ex`, internal) };
+    }
+  }
+  return {
+    internal: false,
+    functions: [plain, extended].flatMap((symbol) => (symbol === undefined ? [] : [symbol.name])),
+    probes: [
+      ...(plain === undefined ? [] : pair(direction, plain.offset)),
+      ...(extended === undefined ? [] : pair(`${direction}_ex`, extended.offset)),
+    ],
+  };
+}
+
+/** File offset of the function that both call, when the extended one hands its arguments on untouched. */
+function commonCallee(plain: ElfSymbol, extended: ElfSymbol, readCode: ReadCode): number | null {
+  const callee = firstCall(readCode(extended), extended.offset);
+  return callee !== null && calls(readCode(plain), plain.offset, callee) ? callee : null;
+}
+
+/** x86-64 prologues after which all argument registers are as they came. */
+const ENDBR64 = [0xf3, 0x0f, 0x1e, 0xfa];
+const PROLOGUES = [
+  [0x48, 0x83, 0xec, 0x08], // sub $8,%rsp
+  [0x55, 0x48, 0x89, 0xe5], // push %rbp; mov %rsp,%rbp
+];
+const CALL = 0xe8;
+const JUMP = 0xe9;
+const CALL_BYTES = 5;
+
+/** The target of a call that directly follows a known prologue, else null. */
+export function firstCall(code: Uint8Array, offset: number): number | null {
+  let at = startsWith(code, 0, ENDBR64) ? ENDBR64.length : 0;
+  const prologue = PROLOGUES.find((bytes) => startsWith(code, at, bytes));
+  if (prologue === undefined) return null;
+  at += prologue.length;
+  return code[at] === CALL && at + CALL_BYTES <= code.length ? branchTarget(code, at, offset) : null;
+}
+
+/** Looks at every byte, not at every instruction: five bytes that happen to lead to `callee` are no accident. */
+function calls(code: Uint8Array, offset: number, callee: number): boolean {
+  for (let at = 0; at + CALL_BYTES <= code.length; at++) {
+    if ((code[at] === CALL || code[at] === JUMP) && branchTarget(code, at, offset) === callee) return true;
+  }
+  return false;
+}
+
+/** A relative branch is relative in the file as well: both ends lie in one segment. */
+function branchTarget(code: Uint8Array, at: number, offset: number): number {
+  return offset + at + CALL_BYTES + new DataView(code.buffer, code.byteOffset).getInt32(at + 1, true);
+}
+
+function startsWith(code: Uint8Array, at: number, bytes: readonly number[]): boolean {
+  return bytes.every((byte, index) => code[at + index] === byte);
+}
+
+function readFileBytes(path: string, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const fd = openSync(path, 'r');
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
+  } finally {
+    closeSync(fd);
+  }
+}
