@@ -4,12 +4,13 @@
  * buffered whole; nothing is streamed, and an error after the first byte cannot
  * happen.
  */
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { isUtf8 } from 'node:buffer';
 import { gzip } from 'node:zlib';
 import type { Session } from 'chdb';
+import { isToken } from '../guard.ts';
 import { EngineError, exceptionReply } from './errors.ts';
 import { parseByteInsert } from './insert.ts';
 import { readRequest, type EngineRequest } from './request.ts';
@@ -73,7 +74,7 @@ async function answer(options: EngineServerOptions, request: IncomingMessage, re
 
 function isAuthorised(options: EngineServerOptions, request: IncomingMessage, url: URL): boolean {
   const { user, key } = credentials(request, url);
-  return equalInConstantTime(`${user}\0${key}`, `${options.user}\0${options.key}`);
+  return isToken(`${user}\0${key}`, `${options.user}\0${options.key}`);
 }
 
 function credentials(request: IncomingMessage, url: URL): { user: string; key: string } {
@@ -87,11 +88,6 @@ function credentials(request: IncomingMessage, url: URL): { user: string; key: s
     return { user, key: rest.join(':') };
   }
   return { user: url.searchParams.get('user') ?? '', key: url.searchParams.get('password') ?? '' };
-}
-
-function equalInConstantTime(a: string, b: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
 }
 
 /** Runs the statement; when the client goes away first, the query is cancelled in the engine too. */

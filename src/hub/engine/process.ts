@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentsightError } from '../../errors.ts';
 import { compiledEntry } from '../entries.ts';
 
@@ -45,8 +46,12 @@ const BACKOFF_MAX_MS = 10_000;
 /** An engine that ran this long is healthy again: the next restart is quick. */
 const HEALTHY_MS = 30_000;
 const STOP_MS = 5000;
+const UNLOCK_MS = 10_000;
+const UNLOCK_POLL_MS = 200;
 /** chdb runs each query on a libuv thread; the default of 4 would make a slow one block the rest. */
 const ENGINE_THREADS = 16;
+
+class StoreInUse extends AgentsightError {}
 
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
@@ -66,6 +71,19 @@ export class EngineProcess {
 
   /** Resolves when the engine answers; later deaths are handled by restarts. */
   async start(): Promise<void> {
+    const deadline = performance.now() + UNLOCK_MS;
+    for (;;) {
+      try {
+        return await this.#startOnce();
+      } catch (error) {
+        // The engine of a hub that was killed needs a moment to notice and leave.
+        if (!(error instanceof StoreInUse) || this.#closing || performance.now() > deadline) throw error;
+        await sleep(UNLOCK_POLL_MS);
+      }
+    }
+  }
+
+  async #startOnce(): Promise<void> {
     const key = randomBytes(24).toString('hex');
     const user = 'agentsight';
     const child = spawn(process.execPath, [compiledEntry('src/hub/engine/main')], {
@@ -148,7 +166,8 @@ function waitForPort(child: ChildProcess, said: () => string): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (message: string, code: 'STORE_FAILED' | 'STORE_ENGINE_MISSING' = 'STORE_FAILED'): void => {
       clearTimeout(timer);
-      reject(new AgentsightError(code, `could not start the embedded store: ${message}`, {
+      const Kind = /Cannot lock file/.test(said()) ? StoreInUse : AgentsightError;
+      reject(new Kind(code, `could not start the embedded store: ${message}`, {
         detail: said() || undefined,
         hint: code === 'STORE_ENGINE_MISSING' ? ENGINE_MISSING_HINT : undefined,
       }));
