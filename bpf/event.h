@@ -176,6 +176,10 @@ enum counter {
 	COUNTERS_PER_SOURCE = 8,
 };
 
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
+
 _Static_assert(sizeof(struct record_header) == 64, "record_header");
 _Static_assert(sizeof(struct process_fork) == 80, "process_fork");
 _Static_assert(sizeof(struct process_exec) == 104, "process_exec");

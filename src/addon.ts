@@ -2,6 +2,11 @@
  * The typed face of the native addon, and the only file that loads it.
  * native/README.md says what each call does in the kernel.
  */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AgentsightError, causeText } from './errors.ts';
 
 export type ProgramFamily = 'process' | 'tls' | 'stdio';
 
@@ -97,4 +102,59 @@ export interface Addon {
   readElf(path: string, names: readonly string[]): ElfInfo;
   /** CLOCK_REALTIME minus CLOCK_BOOTTIME, in nanoseconds, sampled with an error under a microsecond. */
   bootClockOffsetNs(): bigint;
+}
+
+interface NativeModule {
+  /** The native side throws instances of the class it is given. */
+  bind(errorClass: typeof AgentsightError): Addon;
+}
+
+const BUILD_DIR = 'build/Release';
+
+/**
+ * Loads the native addon. Every call gives an equal face onto the same library;
+ * worker threads call it for themselves. Throws ADDON_MISSING.
+ */
+export function loadAddon(): Addon {
+  const path = join(packageRoot(), BUILD_DIR, 'agentsight.node');
+  const native: unknown = requireAddon(path);
+  if (!isNativeModule(native)) {
+    throw addonMissing(path, 'it is not the addon of this version');
+  }
+  return native.bind(AgentsightError);
+}
+
+/** Path of the program that holds a launched command back until its tracer is ready. */
+export function launcherPath(): string {
+  return join(packageRoot(), BUILD_DIR, 'agentsight-launcher');
+}
+
+function requireAddon(path: string): unknown {
+  try {
+    return createRequire(import.meta.url)(path);
+  } catch (cause) {
+    throw addonMissing(path, existsSync(path) ? causeText(cause) : 'it is not built', cause);
+  }
+}
+
+function addonMissing(path: string, why: string, cause?: unknown): AgentsightError {
+  return new AgentsightError('ADDON_MISSING', `could not load ${path}: ${why}`, {
+    cause,
+    hint: 'build it with `npm run setup`',
+  });
+}
+
+function isNativeModule(value: unknown): value is NativeModule {
+  return typeof value === 'object' && value !== null && 'bind' in value && typeof value.bind === 'function';
+}
+
+/** This file runs from src/ and, built, from dist/src/: the package is the first folder above with a package.json. */
+function packageRoot(): string {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, 'package.json'))) {
+    const parent = dirname(dir);
+    if (parent === dir) throw addonMissing(BUILD_DIR, 'there is no package.json above this program');
+    dir = parent;
+  }
+  return dir;
 }

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+#include "native/capture.h"
+
+#include <unistd.h>
+
+#include <bit>
+#include <cmath>
+
+#include "native/environment.h"
+
+namespace agentsight {
+namespace {
+
+// The largest ring that a u32 map size can name.
+constexpr double kMaxRingBytes = 2147483648.0;
+// What bpf/payload.bpf.h's loop is bounded for.
+constexpr double kMaxPayloadBytes = 64.0 * 1024 * 1024;
+constexpr double kMaxPid = 4194304.0;
+constexpr size_t kMaxCommBytes = 15;
+
+bool ThrowType(Napi::Env env, const std::string& message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return false;
+}
+
+bool ReadInteger(Napi::Env env, const Napi::Value& value, const char* name, double minimum, double maximum,
+                 uint64_t* result) {
+  if (value.IsEmpty() || !value.IsNumber()) return ThrowType(env, std::string(name) + " is not a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= minimum && number <= maximum) || number != std::floor(number)) {
+    return ThrowType(env, std::string(name) + " is out of range");
+  }
+  *result = static_cast<uint64_t>(number);
+  return true;
+}
+
+bool ReadFamilies(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
+  if (value.IsEmpty() || !value.IsArray()) return ThrowType(env, "families is not an array");
+  const auto families = value.As<Napi::Array>();
+  for (uint32_t index = 0; index < families.Length(); index++) {
+    const Napi::Value item = families.Get(index);
+    const std::string family = item.IsString() ? item.As<Napi::String>().Utf8Value() : "";
+    if (family == "process") options->process = true;
+    else if (family == "tls") options->tls = true;
+    else if (family == "stdio") options->stdio = true;
+    else return ThrowType(env, "families holds an unknown name");
+  }
+  return true;
+}
+
+bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
+  if (!value.IsObject()) return ThrowType(env, "options is not an object");
+  const auto object = value.As<Napi::Object>();
+  const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  uint64_t payload = 0;
+  if (!ReadFamilies(env, object.Get("families"), options) ||
+      !ReadInteger(env, object.Get("ringBytes"), "ringBytes", page, kMaxRingBytes, &options->ring_bytes) ||
+      !ReadInteger(env, object.Get("payloadBytesPerCall"), "payloadBytesPerCall", 0, kMaxPayloadBytes, &payload) ||
+      !ReadInteger(env, object.Get("queuedBytes"), "queuedBytes", 1, 9007199254740991.0, &options->queued_bytes)) {
+    return false;
+  }
+  if (!std::has_single_bit(options->ring_bytes)) return ThrowType(env, "ringBytes is not a power of two");
+  const Napi::Value all_fds = object.Get("allFds");
+  if (all_fds.IsEmpty() || !all_fds.IsBoolean()) return ThrowType(env, "allFds is not a boolean");
+  options->payload_bytes_per_call = static_cast<uint32_t>(payload);
+  options->all_fds = all_fds.As<Napi::Boolean>();
+  return true;
+}
+
+bool ReadString(Napi::Env env, const Napi::Value& value, const char* name, std::string* result) {
+  if (value.IsEmpty() || !value.IsString()) return ThrowType(env, std::string(name) + " is not a string");
+  *result = value.As<Napi::String>().Utf8Value();
+  return true;
+}
+
+bool ReadTarget(Napi::Env env, const Napi::Value& value, UprobeTarget* target) {
+  if (!value.IsObject()) return ThrowType(env, "target is not an object");
+  const auto object = value.As<Napi::Object>();
+  if (!ReadString(env, object.Get("program"), "program", &target->program) ||
+      !ReadString(env, object.Get("path"), "path", &target->path) ||
+      !ReadInteger(env, object.Get("offset"), "offset", 0, 9007199254740991.0, &target->offset)) {
+    return false;
+  }
+  const Napi::Value pid = object.Get("pid");
+  if (pid.IsEmpty()) return false;
+  uint64_t number = 0;
+  if (pid.IsNull()) return true;
+  if (!ReadInteger(env, pid, "pid", 1, kMaxPid, &number)) return false;
+  target->pid = static_cast<int>(number);
+  return true;
+}
+
+Napi::Array CounterRows(Napi::Env env, const std::vector<uint64_t>& counters) {
+  Napi::Array rows = Napi::Array::New(env, COUNT_SOURCES);
+  for (uint32_t source = 0; source < COUNT_SOURCES; source++) {
+    Napi::Array row = Napi::Array::New(env, COUNTERS_PER_SOURCE);
+    for (uint32_t counter = 0; counter < COUNTERS_PER_SOURCE; counter++) {
+      row.Set(counter, static_cast<double>(counters[source * uint32_t{COUNTERS_PER_SOURCE} + counter]));
+    }
+    rows.Set(source, row);
+  }
+  return rows;
+}
+
+}  // namespace
+
+Napi::Function Capture::Define(Napi::Env env) {
+  return DefineClass(env, "Capture", {
+      InstanceMethod<&Capture::Load>("load"),
+      InstanceMethod<&Capture::Trace>("trace"),
+      InstanceMethod<&Capture::IsTraced>("isTraced"),
+      InstanceMethod<&Capture::TraceComm>("traceComm"),
+      InstanceMethod<&Capture::AttachUprobe>("attachUprobe"),
+      InstanceMethod<&Capture::DetachUprobe>("detachUprobe"),
+      InstanceMethod<&Capture::Start>("start"),
+      InstanceMethod<&Capture::DrainAll>("drain"),
+      InstanceMethod<&Capture::KernelCounters>("kernelCounters"),
+      InstanceMethod<&Capture::Counters>("counters"),
+      InstanceMethod<&Capture::Close>("close"),
+  });
+}
+
+Capture::Capture(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Capture>(info), last_kernel_counters_(COUNTER_SLOTS, 0) {
+  if (!ReadOptions(info.Env(), info[0], &options_)) {
+    closed_ = true;
+    return;
+  }
+  programs_ = std::make_unique<Programs>(options_);
+}
+
+// Not closed: the object was collected before start(), or the environment
+// ends. The drain's own finalizer ends its thread; uprobes detach right here.
+Capture::~Capture() = default;
+
+Napi::Value Capture::Load(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (closed_ || programs_->loaded()) {
+    Napi::Error::New(env, closed_ ? "the capture is closed" : "the capture is loaded").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  Failure failure = programs_->Load();
+  if (!failure) {
+    drain_ = std::make_shared<Drain>(options_.queued_bytes);
+    failure = drain_->Open(programs_->ring_fd(), options_.ring_bytes);
+  }
+  if (failure) Release(env);
+  return Finish(env, failure);
+}
+
+Napi::Value Capture::Trace(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  uint64_t pid = 0, root = 0;
+  if (!IsReady(env) || !ReadInteger(env, info[0], "pid", 1, kMaxPid, &pid) ||
+      !ReadInteger(env, info[1], "root", 1, kMaxPid, &root)) {
+    return env.Undefined();
+  }
+  return Finish(env, programs_->Trace(static_cast<uint32_t>(pid), static_cast<uint32_t>(root)));
+}
+
+Napi::Value Capture::IsTraced(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  uint64_t pid = 0;
+  if (!IsReady(env) || !ReadInteger(env, info[0], "pid", 1, kMaxPid, &pid)) return env.Undefined();
+  return Napi::Boolean::New(env, programs_->IsTraced(static_cast<uint32_t>(pid)));
+}
+
+Napi::Value Capture::TraceComm(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::string comm;
+  if (!IsReady(env) || !ReadString(env, info[0], "comm", &comm)) return env.Undefined();
+  if (comm.empty() || comm.size() > kMaxCommBytes || comm.find('\0') != std::string::npos) {
+    ThrowType(env, "comm is not 1 to 15 bytes of text");
+    return env.Undefined();
+  }
+  return Finish(env, programs_->TraceComm(comm));
+}
+
+Napi::Value Capture::AttachUprobe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  UprobeTarget target;
+  if (!IsReady(env) || !ReadTarget(env, info[0], &target)) return env.Undefined();
+  if (!options_.tls) {
+    Napi::Error::New(env, "the capture was opened without tls").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  uint32_t id = 0;
+  const Failure failure = programs_->AttachUprobe(target, &id);
+  if (failure) return Finish(env, failure);
+  return Napi::Number::New(env, id);
+}
+
+Napi::Value Capture::DetachUprobe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  uint64_t id = 0;
+  if (closed_ || !ReadInteger(env, info[0], "id", 0, 4294967295.0, &id)) return env.Undefined();
+  std::vector<Link> links;
+  if (Link link = programs_->TakeUprobe(static_cast<uint32_t>(id))) links.push_back(std::move(link));
+  env.GetInstanceData<Environment>()->reaper.Take(std::move(links));
+  return env.Undefined();
+}
+
+Napi::Value Capture::Start(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!IsReady(env)) return env.Undefined();
+  if (!info[0].IsFunction()) {
+    ThrowType(env, "onBatch is not a function");
+    return env.Undefined();
+  }
+  if (drain_->started()) {
+    Napi::Error::New(env, "the capture is started").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const Failure failure = drain_->Start(env, info[0].As<Napi::Function>());
+  // A running capture must not be collected because nobody holds its object.
+  if (!failure) Ref();
+  return Finish(env, failure);
+}
+
+Napi::Value Capture::DrainAll(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!IsReady(env)) return env.Undefined();
+  if (!drain_->started()) {
+    Napi::Error::New(env, "the capture is not started").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return drain_->Flush(env);
+}
+
+Napi::Value Capture::KernelCounters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!closed_ && programs_->loaded()) {
+    if (const Failure failure = programs_->ReadCounters(&last_kernel_counters_)) return Finish(env, failure);
+  }
+  return CounterRows(env, last_kernel_counters_);
+}
+
+Napi::Value Capture::Counters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (drain_ != nullptr) last_counters_ = drain_->counters();
+  Napi::Object counters = Napi::Object::New(env);
+  counters.Set("batches", static_cast<double>(last_counters_.batches));
+  counters.Set("records", static_cast<double>(last_counters_.records));
+  counters.Set("bytes", static_cast<double>(last_counters_.bytes));
+  counters.Set("stalls", static_cast<double>(last_counters_.stalls));
+  return counters;
+}
+
+Napi::Value Capture::Close(const Napi::CallbackInfo& info) {
+  if (!closed_) Release(info.Env());
+  return info.Env().Undefined();
+}
+
+bool Capture::IsReady(Napi::Env env) const {
+  if (!closed_ && programs_->loaded() && drain_ != nullptr) return true;
+  Napi::Error::New(env, closed_ ? "the capture is closed" : "the capture is not loaded").ThrowAsJavaScriptException();
+  return false;
+}
+
+Napi::Value Capture::Finish(Napi::Env env, const Failure& failure) const {
+  if (failure) Throw(env, *failure);
+  return env.Undefined();
+}
+
+// The counters stay readable: what they were at the end.
+void Capture::Release(Napi::Env env) {
+  closed_ = true;
+  if (programs_->loaded()) static_cast<void>(programs_->ReadCounters(&last_kernel_counters_));
+  if (drain_ != nullptr) {
+    const bool started = drain_->started();
+    drain_->Close(env);
+    last_counters_ = drain_->counters();
+    drain_.reset();
+    if (started) Unref();
+  }
+  env.GetInstanceData<Environment>()->reaper.Take(programs_->TakeUprobes());
+  programs_.reset();
+}
+
+}  // namespace agentsight

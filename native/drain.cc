@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+#include "native/drain.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace agentsight {
+namespace {
+
+// Larger than the largest record (an exec with its texts), small enough to stay in the cache.
+constexpr size_t kBatchBytes = 256 * 1024;
+constexpr size_t kSpareBatches = 4;
+// Reading gives the ring back in steps of this size: each step costs the
+// programs a cache miss, a late one costs them room.
+constexpr size_t kPublishBytes = 64 * 1024;
+// Rest after a pass that found records. Programs wake us only for the record
+// that follows an empty ring, so that a busy ring costs one wake-up per rest
+// instead of one per record; an idle one is read at once.
+constexpr int kRestMs = 1;
+
+}  // namespace
+
+Drain::~Drain() { Stop(); }
+
+Failure Drain::Open(int ring_fd, size_t ring_bytes) {
+  ring_fd_ = Fd(fcntl(ring_fd, F_DUPFD_CLOEXEC, 0));
+  wake_fd_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!ring_fd_.valid() || !wake_fd_.valid()) {
+    return Error{"BPF_LOAD_FAILED", "could not open the drain's descriptors: " + ErrnoText(errno)};
+  }
+  return reader_.Open(ring_fd_.get(), ring_bytes);
+}
+
+Failure Drain::Start(Napi::Env env, Napi::Function on_batch) {
+  auto self = new std::shared_ptr<Drain>(shared_from_this());
+  // The finalizer runs when the environment ends, too, and before the
+  // function's memory is gone: the thread that calls it must end there.
+  notifier_ = Notifier::New(
+      env, on_batch, "agentsight drain", 0, 1, this,
+      [](Napi::Env, std::shared_ptr<Drain>* owner, Drain*) {
+        (*owner)->Stop();
+        delete owner;
+      },
+      self);
+  started_ = true;
+
+  // Signals are for the threads that Node made for them.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { Run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), "agentsight-ring");
+  return std::nullopt;
+}
+
+Napi::Value Drain::Flush(Napi::Env env) {
+  auto deferred = Napi::Promise::Deferred::New(env);
+  const uint64_t target = reader_.write_position();
+  bool reached;
+  {
+    std::unique_lock lock(mutex_);
+    reached = closed_ || (queue_.empty() && handed_position_ >= target);
+    flush_position_ = std::max(flush_position_, target);
+  }
+  if (reached) {
+    deferred.Resolve(env.Undefined());
+    return deferred.Promise();
+  }
+  waiters_.push_back({target, deferred});
+  Wake();
+  return deferred.Promise();
+}
+
+DrainCounters Drain::counters() {
+  std::unique_lock lock(mutex_);
+  return counters_;
+}
+
+void Drain::Close(Napi::Env env) {
+  if (closed_) return;
+  closed_ = true;
+  Stop();
+  for (const Waiter& waiter : waiters_) waiter.deferred.Resolve(env.Undefined());
+  waiters_.clear();
+  if (started_) notifier_.Release();
+}
+
+void Drain::Stop() {
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    queue_.clear();
+  }
+  room_.notify_all();
+  Wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Drain::Wake() {
+  if (!wake_fd_.valid()) return;
+  const uint64_t one = 1;
+  // Can only fail when the count is at its maximum: then it is readable anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_fd_.get(), &one, sizeof(one));
+}
+
+void Drain::Run() {
+  for (;;) {
+    const size_t passed = Pass();
+    HandOverRest();
+    bool flushing;
+    {
+      std::unique_lock lock(mutex_);
+      if (stopping_) return;
+      flushing = flush_position_ > handed_position_;
+    }
+    Rest(passed > 0 || current_.size > 0 || flushing);
+  }
+}
+
+// Reads what is there now, up to one ring's worth, so that a flood cannot keep
+// the rest of the loop from its turn. Returns how many records it passed.
+size_t Drain::Pass() {
+  const uint64_t end = reader_.write_position();
+  uint64_t published = reader_.read_position();
+  size_t passed = 0;
+  std::span<const uint8_t> record;
+  while (reader_.read_position() < end) {
+    const RingReader::Step step = reader_.Next(&record);
+    if (step == RingReader::Step::kEmpty) break;
+    passed++;
+    if (step == RingReader::Step::kSkipped) continue;
+    if (current_.data == nullptr || current_.size + record.size() > kBatchBytes) {
+      std::unique_lock lock(mutex_);
+      if (current_.size > 0) HandOver(lock);
+      if (stopping_) return passed;
+      current_ = NewBatch();
+    }
+    memcpy(current_.data.get() + current_.size, record.data(), record.size());
+    current_.size += record.size();
+    current_.records++;
+    if (reader_.read_position() - published >= kPublishBytes) {
+      reader_.Publish();
+      published = reader_.read_position();
+    }
+  }
+  reader_.Publish();
+  return passed;
+}
+
+Drain::Batch Drain::NewBatch() {
+  if (!spare_.empty()) {
+    Batch batch = std::move(spare_.back());
+    spare_.pop_back();
+    batch.size = 0;
+    batch.records = 0;
+    return batch;
+  }
+  return {std::make_unique_for_overwrite<uint8_t[]>(kBatchBytes)};
+}
+
+// Queues the current batch, after waiting for room: meanwhile the ring fills
+// and the programs count what it refuses.
+void Drain::HandOver(std::unique_lock<std::mutex>& lock) {
+  const auto has_room = [this] {
+    return stopping_ || queued_bytes_ == 0 || queued_bytes_ + current_.size <= queued_bytes_limit_;
+  };
+  if (!has_room()) {
+    counters_.stalls++;
+    Notify(lock);
+    room_.wait(lock, has_room);
+  }
+  if (stopping_) return;
+  queued_bytes_ += current_.size;
+  counters_.batches++;
+  counters_.records += current_.records;
+  counters_.bytes += current_.size;
+  queue_.push_back(std::move(current_));
+  current_ = {};
+  Notify(lock);
+}
+
+// A batch that is not full yet goes at once, unless JavaScript has others to
+// take first: then it fills on.
+void Drain::HandOverRest() {
+  std::unique_lock lock(mutex_);
+  if (stopping_) return;
+  const bool flushing = flush_position_ > handed_position_;
+  if (current_.size > 0 && (queue_.empty() || flushing)) HandOver(lock);
+  if (current_.size > 0) return;
+  handed_position_ = reader_.read_position();
+  if (flushing) Notify(lock);
+}
+
+void Drain::Notify(std::unique_lock<std::mutex>&) {
+  if (notified_ || stopping_) return;
+  // Anything but napi_ok: the environment is ending, and its finalizer stops us.
+  notified_ = notifier_.NonBlockingCall() == napi_ok;
+}
+
+void Drain::Rest(bool busy) {
+  pollfd fds[] = {{wake_fd_.get(), POLLIN, 0}, {ring_fd_.get(), POLLIN, 0}};
+  if (poll(fds, busy ? 1 : 2, busy ? kRestMs : -1) > 0 && (fds[0].revents & POLLIN) != 0) {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t taken = read(wake_fd_.get(), &count, sizeof(count));
+  }
+}
+
+void Drain::CallJs(Napi::Env env, Napi::Function on_batch, Drain* drain, void*) {
+  // Without an environment the queue is being emptied at its end.
+  if (static_cast<napi_env>(env) == nullptr) return;
+  const std::shared_ptr<Drain> self = drain->shared_from_this();
+  self->Deliver(env, on_batch);
+}
+
+void Drain::Deliver(Napi::Env env, Napi::Function on_batch) {
+  size_t batches;
+  {
+    std::unique_lock lock(mutex_);
+    notified_ = false;
+    batches = queue_.size();
+  }
+  // Those that come meanwhile have their own notification: the event loop gets its turn.
+  for (size_t index = 0; index < batches && !closed_; index++) {
+    if (DeliverOne(env, on_batch)) continue;
+    // It threw: the exception goes to the process's handler, the rest comes after it.
+    std::unique_lock lock(mutex_);
+    Notify(lock);
+    return;
+  }
+  if (!closed_) SettleWaiters(env);
+}
+
+bool Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
+  Napi::HandleScope scope(env);
+  Batch batch;
+  {
+    std::unique_lock lock(mutex_);
+    if (queue_.empty()) return true;
+    batch = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  // A copy of exactly the batch: events keep slices of it for as long as they
+  // live, and copying costs a fiftieth of what decoding it does.
+  const Napi::Value buffer = Napi::Buffer<uint8_t>::Copy(env, batch.data.get(), batch.size);
+  if (!buffer.IsEmpty()) on_batch.Call({buffer});
+  {
+    std::unique_lock lock(mutex_);
+    queued_bytes_ -= batch.size;
+    if (spare_.size() < kSpareBatches) spare_.push_back(std::move(batch));
+  }
+  room_.notify_one();
+  return !env.IsExceptionPending();
+}
+
+void Drain::SettleWaiters(Napi::Env env) {
+  uint64_t handed;
+  {
+    std::unique_lock lock(mutex_);
+    if (!queue_.empty()) return;
+    handed = handed_position_;
+  }
+  std::erase_if(waiters_, [&](const Waiter& waiter) {
+    if (waiter.target > handed) return false;
+    waiter.deferred.Resolve(env.Undefined());
+    return true;
+  });
+}
+
+}  // namespace agentsight

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "native/programs.h"
+
+#include <bpf/bpf.h>
+#include <signal.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+
+#include "native/objects.h"
+
+namespace agentsight {
+namespace {
+
+// Ring buffer dynptrs, which our records of exact size need.
+constexpr int kMinimumMajor = 5;
+constexpr int kMinimumMinor = 19;
+
+constexpr uint64_t Bit(unsigned number) { return uint64_t{1} << number; }
+constexpr uint64_t kCapSysAdmin = Bit(21);
+constexpr uint64_t kCapPerfmon = Bit(38);
+constexpr uint64_t kCapBpf = Bit(39);
+
+// Whether BPF is ours to use. Unreadable /proc: says yes, the real error then speaks.
+bool HasCapabilities() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind("CapEff:", 0) != 0) continue;
+    const uint64_t effective = std::stoull(line.substr(7), nullptr, 16);
+    return (effective & kCapSysAdmin) != 0 || (effective & (kCapBpf | kCapPerfmon)) == (kCapBpf | kCapPerfmon);
+  }
+  return true;
+}
+
+bool KernelIsTooOld(std::string* release) {
+  utsname name;
+  int major = 0, minor = 0;
+  if (uname(&name) != 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  *release = name.release;
+  return major < kMinimumMajor || (major == kMinimumMajor && minor < kMinimumMinor);
+}
+
+// Names the cause that the user can act on, where there is one.
+Error Explain(const char* fallback_code, const std::string& what, int number, const LibbpfLog* log) {
+  const std::string detail = log == nullptr ? "" : log->text();
+  const std::string message = "could not " + what + ": ";
+  if ((number == EPERM || number == EACCES) && !HasCapabilities()) {
+    return {"PRIVILEGE_MISSING", message + ErrnoText(number),
+            "run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE", detail};
+  }
+  std::string release;
+  if (KernelIsTooOld(&release)) {
+    return {"KERNEL_UNSUPPORTED", message + "Linux " + release + " is older than 5.19",
+            "update the kernel to 5.19 or later", detail};
+  }
+  return {fallback_code, message + ErrnoText(number), "", detail};
+}
+
+Failure CheckBtf() {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) return std::nullopt;
+  return Error{"BTF_MISSING", "could not read /sys/kernel/btf/vmlinux: " + ErrnoText(errno),
+               "use a kernel that was built with CONFIG_DEBUG_INFO_BTF=y"};
+}
+
+uint32_t NewImage() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint32_t>((static_cast<uint64_t>(now.tv_sec) * 1000000000 + now.tv_nsec) >> 10);
+}
+
+// A zombie has passed its end: nothing would ever take it out of the set again.
+bool IsAlive(uint32_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(stat, text, '\0')) return false;
+  // The name may hold anything, brackets too: the state follows the last one.
+  const size_t end = text.rfind(')');
+  if (end == std::string::npos || end + 2 >= text.size()) return false;
+  const char state = text[end + 2];
+  return state != 'Z' && state != 'X' && state != 'x';
+}
+
+}  // namespace
+
+Failure Programs::Load() {
+  if (Failure failure = CheckBtf()) return failure;
+  if (Failure failure = CreateMaps()) return failure;
+  if (Failure failure = LoadObject("process", process_object, process_object_size, &process_)) return failure;
+  if (options_.stdio) {
+    if (Failure failure = LoadObject("stdio", stdio_object, stdio_object_size, &stdio_)) return failure;
+  }
+  if (options_.tls) {
+    if (Failure failure = LoadObject("tls", tls_object, tls_object_size, &tls_)) return failure;
+  }
+  if (Failure failure = AttachAll(process_.get())) return failure;
+  if (options_.stdio) {
+    if (Failure failure = AttachAll(stdio_.get())) return failure;
+  }
+  loaded_ = true;
+  return std::nullopt;
+}
+
+Failure Programs::CreateMaps() {
+  const auto create = [](Fd* fd, bpf_map_type type, const char* name, uint32_t key, uint32_t value, uint32_t entries) {
+    *fd = Fd(bpf_map_create(type, name, key, value, entries, nullptr));
+    return fd->valid();
+  };
+  if (create(&ring_, BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, static_cast<uint32_t>(options_.ring_bytes)) &&
+      create(&traced_, BPF_MAP_TYPE_HASH, "traced", sizeof(uint32_t), sizeof(traced), MAX_TRACED) &&
+      create(&cpu_states_, BPF_MAP_TYPE_PERCPU_ARRAY, "cpu_states", sizeof(uint32_t), sizeof(cpu_state), 1)) {
+    return std::nullopt;
+  }
+  return Explain("BPF_LOAD_FAILED", "create a BPF map", errno, nullptr);
+}
+
+Failure Programs::LoadObject(const char* name, const void* bytes, size_t size, Object* object) {
+  LibbpfLog log;
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
+  object->reset(bpf_object__open_mem(bytes, size, &options));
+  const std::string what = std::string("load the ") + name + " programs";
+  if (*object == nullptr) return Explain("BPF_LOAD_FAILED", what, errno, &log);
+  if (Failure failure = Configure(object->get())) return failure;
+  if (const int result = bpf_object__load(object->get()); result < 0) {
+    return Explain("BPF_LOAD_FAILED", what, -result, &log);
+  }
+  return std::nullopt;
+}
+
+Failure Programs::Configure(bpf_object* object) const {
+  const config values = {
+      .payload_ring_bytes = options_.ring_bytes / 8 * 7,
+      .payload_bytes_per_call = options_.payload_bytes_per_call,
+      .emit_process = options_.process ? 1u : 0u,
+      .all_fds = options_.all_fds ? 1u : 0u,
+      .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
+  };
+  const std::pair<const char*, int> shared[] = {
+      {"ring", ring_.get()}, {"traced", traced_.get()}, {"cpu_states", cpu_states_.get()}};
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    const std::string_view name = bpf_map__name(map);
+    int result = 0;
+    if (name == ".rodata.config") result = bpf_map__set_initial_value(map, &values, sizeof(values));
+    for (const auto& [shared_name, fd] : shared) {
+      if (name == shared_name) result = bpf_map__reuse_fd(map, fd);
+    }
+    if (result < 0) return Explain("BPF_LOAD_FAILED", "set up a BPF map", -result, nullptr);
+  }
+  return std::nullopt;
+}
+
+Failure Programs::AttachAll(bpf_object* object) {
+  LibbpfLog log;
+  bpf_program* program;
+  bpf_object__for_each_program(program, object) {
+    Link link(bpf_program__attach(program));
+    if (link == nullptr) {
+      return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);
+    }
+    links_.push_back(std::move(link));
+  }
+  return std::nullopt;
+}
+
+Failure Programs::Trace(uint32_t pid, uint32_t root) {
+  const traced entry = {.root = root, .image = NewImage()};
+  const std::string what = "trace process " + std::to_string(pid);
+  // One that is there already keeps its root: it was inherited from a parent.
+  const int result = bpf_map_update_elem(traced_.get(), &pid, &entry, BPF_NOEXIST);
+  if (result == -E2BIG) {
+    return Error{"BPF_ATTACH_FAILED",
+                 "could not " + what + ": " + std::to_string(MAX_TRACED) + " processes are traced already"};
+  }
+  if (result < 0 && result != -EEXIST) return Explain("BPF_ATTACH_FAILED", what, -result, nullptr);
+  if (IsAlive(pid)) return std::nullopt;
+  bpf_map_delete_elem(traced_.get(), &pid);
+  return Error{"TARGET_NOT_FOUND", "could not " + what + ": it does not run"};
+}
+
+bool Programs::IsTraced(uint32_t pid) const {
+  traced entry;
+  return bpf_map_lookup_elem(traced_.get(), &pid, &entry) == 0;
+}
+
+Failure Programs::TraceComm(const std::string& comm) {
+  char key[16] = {};
+  memcpy(key, comm.data(), comm.size());
+  const uint32_t value = 1;
+  bpf_map* map = bpf_object__find_map_by_name(process_.get(), "comms");
+  const int result = bpf_map_update_elem(bpf_map__fd(map), key, &value, BPF_ANY);
+  if (result == -E2BIG) {
+    return Error{"BPF_ATTACH_FAILED", "could not trace processes named " + comm + ": " +
+                                          std::to_string(MAX_COMMS) + " names are traced already"};
+  }
+  if (result < 0) return Explain("BPF_ATTACH_FAILED", "trace processes named " + comm, -result, nullptr);
+  return std::nullopt;
+}
+
+Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
+  bpf_program* program = bpf_object__find_program_by_name(tls_.get(), target.program.c_str());
+  const std::string what = "attach " + target.program + " to " + target.path;
+  if (program == nullptr) return Error{"BPF_ATTACH_FAILED", "could not " + what + ": there is no such program"};
+  LibbpfLog log;
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = target.program.ends_with("_exit"));
+  Link link(bpf_program__attach_uprobe_opts(program, target.pid, target.path.c_str(), target.offset, &options));
+  if (link == nullptr) {
+    const int number = errno;
+    if (number == ENOENT || number == ESRCH) {
+      return Error{"TARGET_NOT_FOUND", "could not " + what + ": " + ErrnoText(number), "", log.text()};
+    }
+    return Explain("BPF_ATTACH_FAILED", what, number, &log);
+  }
+  *id = next_uprobe_++;
+  uprobes_.emplace(*id, std::move(link));
+  return std::nullopt;
+}
+
+Link Programs::TakeUprobe(uint32_t id) {
+  const auto found = uprobes_.find(id);
+  if (found == uprobes_.end()) return nullptr;
+  Link link = std::move(found->second);
+  uprobes_.erase(found);
+  return link;
+}
+
+std::vector<Link> Programs::TakeUprobes() {
+  std::vector<Link> links;
+  for (auto& [id, link] : uprobes_) links.push_back(std::move(link));
+  uprobes_.clear();
+  return links;
+}
+
+Failure Programs::ReadCounters(std::vector<uint64_t>* counters) const {
+  const int cpus = libbpf_num_possible_cpus();
+  const uint32_t zero = 0;
+  std::vector<cpu_state> states(cpus > 0 ? cpus : 1);
+  const int result = cpus < 0 ? cpus : bpf_map_lookup_elem(cpu_states_.get(), &zero, states.data());
+  if (result < 0) return Explain("BPF_LOAD_FAILED", "read the kernel's counters", -result, nullptr);
+  counters->assign(COUNTER_SLOTS, 0);
+  for (const cpu_state& state : states) {
+    for (size_t index = 0; index < counters->size(); index++) (*counters)[index] += state.counters[index];
+  }
+  return std::nullopt;
+}
+
+}  // namespace agentsight
