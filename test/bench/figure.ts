@@ -34,14 +34,14 @@ export function isReached({ value, target }: Figure): boolean {
 
 /** Three significant digits, thousands marked. */
 export function numberText(value: number): string {
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
+  const digits = Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 export function figureLines(figure: Figure): string[] {
   const { value, unit, floor, method } = figure;
   const ratio = floor === null ? [] : [`    floor   ${numberText(floor.value)} ${unit}: ${floor.what}; ratio ${numberText(value / floor.value)}`];
-  return [`  ${figure.name}: ${numberText(value)} ${unit}`, ...ratio, `    method  ${method}`];
+  return [`  ${figure.name}: ${numberText(value)} ${unit}`.trimEnd(), ...ratio, `    method  ${method}`];
 }
 
 export function summaryTable(figures: readonly Figure[]): string {

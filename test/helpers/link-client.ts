@@ -71,7 +71,11 @@ export async function openLinkClient(socketPath: string, collector: string): Pro
 
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    socket.once('drain', resolve);
-    socket.once('close', () => reject(new Error('the hub closed the link')));
+    const settle = (): void => {
+      socket.off('drain', settle).off('close', settle);
+      if (socket.destroyed) reject(new Error('the hub closed the link'));
+      else resolve();
+    };
+    socket.on('drain', settle).on('close', settle);
   });
 }
