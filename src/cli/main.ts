@@ -16,6 +16,7 @@ import { REFERENCE_WIDTH, parseCommandLine } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
 import type { CommandFlags } from './options.ts';
 import { replayOptions, traceOptions } from './trace-options.ts';
+import type { OutputOptions } from './trace-options.ts';
 
 /** What every command may need to know. */
 export interface Context {
@@ -65,14 +66,12 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
     case 'trace': {
       const options = traceOptions(flags, command, invocation);
       const { runTrace } = await import('./trace.ts');
-      const code = await runTrace(options);
-      if (!options.serve) return code;
-      const { holdHub } = await import('./hold.ts');
-      return holdHub(options, code);
+      return served(options, () => runTrace(options));
     }
     case 'replay': {
+      const options = replayOptions(args[0] ?? '', flags, invocation);
       const { runReplay } = await import('./replay.ts');
-      return runReplay(replayOptions(args[0] ?? '', flags, invocation));
+      return served(options, () => runReplay(options));
     }
     case 'serve': {
       const { runServe } = await import('./serve.ts');
@@ -91,6 +90,12 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
     default:
       return assertUnreachable(name);
   }
+}
+
+async function served(options: OutputOptions, run: () => Promise<number>): Promise<number> {
+  if (!options.serve) return run();
+  const { serveAfter } = await import('./serve-after.ts');
+  return serveAfter(options, run);
 }
 
 function settingFlags(flags: CommandFlags) {

@@ -70,12 +70,14 @@ const written = [
   new Option('-q, --quiet', 'no event lines on the terminal (default: off, on with a command on a terminal)'),
 ];
 
+const serve = new Option('--serve', 'keep the page up after the run, until Ctrl-C (default: off)');
+
 const output: OptionGroup = {
   heading: 'Where it goes:',
   options: [
     ...written,
     new Option('--no-hub', 'capture only, without store and page (default: both)'),
-    new Option('--serve', 'keep the page up after the command ended, until Ctrl-C (default: off)'),
+    serve,
   ],
 };
 
@@ -109,7 +111,7 @@ export const OPTION_GROUPS = {
         new Option('--no-redact', 'leave what the capture holds readable (default: secrets are masked)'),
       ],
     },
-    { heading: 'Where it goes:', options: [...written, new Option('--hub', 'into the store, and show it in the page (default: off)')] },
+    { heading: 'Where it goes:', options: [...written, new Option('--hub', 'into the store, and show it in the page (default: off)'), serve] },
     page,
     { heading: general.heading, options: [user, ...general.options] },
   ],

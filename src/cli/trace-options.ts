@@ -30,6 +30,8 @@ export interface OutputOptions {
   readonly store: string | null;
   /** Who owns the files, runs the hub and the launched command. */
   readonly user: User;
+  /** Keep the page up after the run, until Ctrl-C. */
+  readonly serve: boolean;
   /** Show the details of notices and errors. */
   readonly verbose: boolean;
 }
@@ -44,8 +46,6 @@ export interface TraceOptions extends OutputOptions {
   readonly durationMs: number | null;
   readonly ringBytes: number;
   readonly allFds: boolean;
-  /** Keep the page up after a launched command ended, until Ctrl-C. */
-  readonly serve: boolean;
 }
 
 export interface ReplayOptions extends OutputOptions {
@@ -58,13 +58,17 @@ export interface TraceFlags extends OutputFlags {
   readonly pid?: readonly number[];
   readonly comm?: readonly string[];
   readonly for?: number;
-  readonly serve?: boolean;
 }
 
 export interface OutputFlags {
   readonly output?: string;
   readonly quiet?: boolean;
   readonly json?: boolean;
+  readonly serve?: boolean;
+}
+
+export interface ReplayFlags extends OutputFlags {
+  readonly hub?: boolean;
 }
 
 /** What the options need to know besides the flags. */
@@ -85,12 +89,6 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
       'add -o FILE, or send stdout through a pipe',
     );
   }
-  if (flags.serve === true && command.length === 0) {
-    throw usage('could not trace: --serve waits for a command to end, and there is none', 'give one after --');
-  }
-  if (flags.serve === true && !invocation.settings.hub) {
-    throw usage('could not trace: --serve keeps the page up, and --no-hub has none', 'leave one of the two out');
-  }
   const { settings } = invocation;
   if (!settings.raw && settings.sources.every((source) => source === 'tls')) {
     throw usage('could not trace: tls chunks are only kept with --raw', 'add --raw, or choose http and sse');
@@ -104,16 +102,21 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
     durationMs: flags.for ?? null,
     ringBytes: settings.ringSize,
     allFds: settings.allFds,
-    serve: flags.serve ?? false,
   };
 }
 
-export function replayOptions(file: string, flags: OutputFlags, invocation: Invocation): ReplayOptions {
-  return { ...outputOptions(flags, invocation), file: file === '-' ? file : absolute(file) };
+/** A replay shows its events in the page only when it is asked to: they may be there already. */
+export function replayOptions(file: string, flags: ReplayFlags, invocation: Invocation): ReplayOptions {
+  if (file === '') throw usage('could not replay: the name of the capture is empty', 'give a file, or - for stdin');
+  const settings = { ...invocation.settings, hub: flags.hub ?? false };
+  return { ...outputOptions(flags, { ...invocation, settings }), file: file === '-' ? file : absolute(file) };
 }
 
 function outputOptions(flags: OutputFlags, { settings, user }: Invocation): OutputOptions {
   if (flags.output === '') throw usage('could not write events: the name after -o is empty', 'give -o a file name');
+  if (flags.serve === true && !settings.hub) {
+    throw usage('could not keep the page up: there is none without a hub', 'leave --no-hub out; for a replay, add --hub');
+  }
   return {
     output: flags.output === undefined ? null : absolute(flags.output),
     hub: settings.hub,
@@ -126,6 +129,7 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
     dataDir: settings.dataDir,
     store: settings.store,
     user,
+    serve: flags.serve ?? false,
     verbose: settings.logLevel === 'debug',
   };
 }

@@ -2,16 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Settings } from '../config.ts';
-import { causeText, errnoOf } from '../errors.ts';
+import { causeText } from '../errors.ts';
+import { probePort, userName } from '../hub/probe.ts';
 import type { User } from '../user.ts';
 import { missing, note, ok } from './check.ts';
 import type { Check } from './check.ts';
 
-/** A hub on this machine answers in a few milliseconds. */
-const ANSWER_MS = 1000;
+/** A server across an ocean, under load. */
+const ANSWER_MS = 5000;
 
 export async function checkStorage(settings: Settings, user: User): Promise<readonly Check[]> {
   return [checkDataDir(settings.dataDir, user), ...(await checkStore(settings.store)), await checkPort(settings.port, user)];
@@ -50,7 +50,7 @@ async function checkStore(url: string | null): Promise<readonly Check[]> {
   address.username = '';
   address.password = '';
   try {
-    const answer = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS * 5) });
+    const answer = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS) });
     if (answer.ok) return [ok('store', `${host} answers`)];
     return [missing('store', `${host} answers ${answer.status}`, { fix: 'check --store', exit: 0 })];
   } catch (cause) {
@@ -70,35 +70,14 @@ function checkEngine(): Check {
 
 async function checkPort(port: number, user: User): Promise<Check> {
   if (port === 0) return ok('page', 'takes any free port');
-  if (!(await isListening(port))) return ok('page', `port ${port} is free`);
-  const hub = await askHealth(port);
-  if (hub === undefined) return note('page', `port ${port} is taken by another program: a trace takes the next free one`, 'choose one with --port');
-  if (hub.uid === user.uid) return ok('page', `a hub (${hub.version}) runs on port ${port}: a trace joins it`);
-  return note('page', `a hub of user ${hub.uid} runs on port ${port}: a trace takes the next free one`);
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
-    const answer = (listening: boolean) => () => {
-      socket.destroy();
-      resolve(listening);
-    };
-    socket.setTimeout(ANSWER_MS, answer(true));
-    socket.once('connect', answer(true));
-    socket.once('error', (error) => answer(errnoOf(error) !== 'ECONNREFUSED')());
-  });
-}
-
-async function askHealth(port: number): Promise<{ readonly version: string; readonly uid: number } | undefined> {
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const health: unknown = await answer.json();
-    if (typeof health !== 'object' || health === null || !('name' in health) || health.name !== 'agentsight-ts') return undefined;
-    const { version, uid } = health as { readonly version?: unknown; readonly uid?: unknown };
-    return typeof version === 'string' && typeof uid === 'number' ? { version, uid } : undefined;
-  } catch {
-    // Not HTTP, or not in time: a program that we do not know.
-    return undefined;
+  const state = await probePort(port);
+  switch (state.kind) {
+    case 'free':
+      return ok('page', `port ${port} is free`);
+    case 'foreign':
+      return note('page', `port ${port} is taken by ${state.owner}: a trace takes another one`, 'choose one with --port');
+    case 'hub':
+      if (state.health.uid === user.uid) return ok('page', `a hub (${state.health.version}) runs on port ${port}: a trace joins it`);
+      return note('page', `a hub of user ${userName(state.health.uid)} runs on port ${port}: a trace takes another one`);
   }
 }
