@@ -1,0 +1,46 @@
+/** Narrows the open `data` of an event, field by field, without trusting it. */
+export type Data = Readonly<Record<string, unknown>>;
+
+export function text(data: Data, name: string): string {
+  const value = data[name];
+  return typeof value === 'string' ? value : '';
+}
+
+export function textOrNull(data: Data, name: string): string | null {
+  const value = data[name];
+  return typeof value === 'string' ? value : null;
+}
+
+export function number(data: Data, name: string): number {
+  const value = data[name];
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}
+
+export function numberOrNull(data: Data, name: string): number | null {
+  const value = data[name];
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+export function flag(data: Data, name: string): boolean {
+  return data[name] === true;
+}
+
+export function texts(data: Data, name: string): readonly string[] {
+  const value = data[name];
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}
+
+/** A header list, from the ordered list or else from the map of arrays. */
+export function headers(data: Data, side: 'request' | 'response'): readonly (readonly [string, string])[] {
+  const list = data[`${side}_header_list`];
+  if (Array.isArray(list) && list.length > 0) return list.flatMap(headerPair);
+  const map = data[`${side}_headers`];
+  if (typeof map !== 'object' || map === null) return [];
+  return Object.entries(map).flatMap(([name, values]) =>
+    (Array.isArray(values) ? values : [values]).map((value) => [name, String(value)] as const));
+}
+
+function headerPair(item: unknown): readonly (readonly [string, string])[] {
+  if (!Array.isArray(item) || typeof item[0] !== 'string') return [];
+  return [[item[0], String(item[1] ?? '')]];
+}

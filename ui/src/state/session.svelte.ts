@@ -1,0 +1,293 @@
+/** One session in the page: loads it, follows it live, and keeps it bounded. */
+import type { ApiEvent, Info, LiveFrame, Session } from '../../../src/hub/api.ts';
+import { type Api, ApiError } from '../lib/api.ts';
+import { EventStore, STORE_ROWS } from '../lib/event-store.ts';
+import { type Gap, addGap, setGap } from '../lib/gaps.ts';
+import { type LiveClient, type LiveState, type Socket, openLive } from '../lib/live.ts';
+import { ProcessTable } from '../lib/process-table.ts';
+import { type Row, toRow } from '../lib/row.ts';
+import { TimeBase } from '../lib/time-base.ts';
+import type { Span } from '../lib/time-scale.ts';
+
+const PAGE_EVENTS = 5000;
+/** The page redraws at most this often, however many frames arrive. */
+const FLUSH_MS = 50;
+/** Frames that wait for a flush; a hidden page's timers may sleep, and then the gap is fetched instead. */
+const PENDING_EVENTS = 50_000;
+/** An exchange is written when it ends and stamped when it began: look this far back for it. */
+const EXCHANGE_REACH_NS = 10 * 60e9;
+const BACKFILL_TRIES = 3;
+/** Fetched again for a window older than what is in memory. */
+const PAST_ROWS = 40_000;
+
+export interface StoreView {
+  readonly stores: readonly EventStore[];
+  readonly version: number;
+}
+
+export interface SessionOptions {
+  readonly api: Api;
+  readonly session: Session;
+  readonly onInfo: (info: Info) => void;
+}
+
+export class SessionModel {
+  readonly base: TimeBase;
+  readonly table: ProcessTable;
+  meta = $state.raw<Session>() as Session;
+  /** Replaced at each flush: what derives from the stores derives from this. */
+  view = $state.raw<StoreView>({ stores: [], version: 0 });
+  losses = $state.raw<readonly Row[]>([]);
+  probes = $state.raw<readonly Row[]>([]);
+  gaps = $state.raw<readonly Gap[]>([]);
+  live = $state<LiveState>('connecting');
+  phase = $state<'loading' | 'ready' | 'failed'>('loading');
+  error = $state('');
+  /** All that the hub has is in memory. */
+  complete = $state(false);
+  liveDropped = $state(0);
+  arrived = $state(0);
+  newest = $state(0);
+
+  readonly #api: Api;
+  readonly #onInfo: (info: Info) => void;
+  readonly #store = new EventStore();
+  #past = new EventStore(PAST_ROWS);
+  #pastSpan: Span | null = null;
+  readonly #abort = new AbortController();
+  #client: LiveClient | null = null;
+  #pending: ApiEvent[] = [];
+  #flushTimer: ReturnType<typeof setTimeout> | null = null;
+  #clockNs = 0;
+  #wasOpen = false;
+  #lastFrameNs = 0;
+  #gapId = 0;
+
+  constructor(options: SessionOptions) {
+    this.#api = options.api;
+    this.#onInfo = options.onInfo;
+    this.meta = options.session;
+    this.base = new TimeBase(options.session.start);
+    this.table = new ProcessTable(this.base);
+    this.newest = this.base.toOffset(options.session.last);
+    this.#clockNs = Date.now() * 1e6 - Number(this.base.originNs) - performance.now() * 1e6;
+    this.#publish();
+  }
+
+  get running(): boolean {
+    return this.meta.end === null;
+  }
+
+  /** Events that the hub has and the page does not hold. */
+  get unloaded(): number {
+    return this.complete && this.#store.evicted === 0 ? 0 : Math.max(this.#store.evicted, this.meta.events - this.#store.rows.length, 0);
+  }
+
+  /** Oldest time from which the page holds everything; null when that is the start. */
+  get heldFrom(): number | null {
+    return this.complete && this.#store.evicted === 0 ? null : this.#store.from;
+  }
+
+  /** The hub's clock, not the browser's. */
+  nowNs(): number {
+    return this.#clockNs + performance.now() * 1e6;
+  }
+
+  open(): void {
+    this.#client = openLive({
+      url: this.#api.liveUrl(this.meta.session),
+      connect: (url, protocol) => new WebSocket(url, protocol) as unknown as Socket,
+      onFrame: (frame) => this.#onFrame(frame),
+      onState: (state) => { this.live = state; },
+    });
+    void this.#load();
+  }
+
+  close(): void {
+    this.#abort.abort();
+    this.#client?.close();
+    this.#client = null;
+    if (this.#flushTimer !== null) clearTimeout(this.#flushTimer);
+    this.#flushTimer = null;
+  }
+
+  retry(): void {
+    this.#client?.retryNow();
+    if (this.phase === 'failed') void this.#load();
+  }
+
+  row(id: string): Row | undefined {
+    return this.#store.get(id) ?? this.#past.get(id);
+  }
+
+  /** Fetches a window that is older than what is in memory; the next one replaces it. */
+  async loadPast(span: Span): Promise<void> {
+    const held = this.heldFrom;
+    if (held === null || this.phase !== 'ready' || span.from >= held || !Number.isFinite(held)) return;
+    const wanted = { from: Math.max(0, span.from), to: Math.min(span.to, held) };
+    if (this.#pastSpan !== null && this.#pastSpan.from <= wanted.from && this.#pastSpan.to >= wanted.to) return;
+    this.#pastSpan = wanted;
+    const past = new EventStore(PAST_ROWS);
+    try {
+      await this.#fetch(wanted, {}, PAST_ROWS / PAGE_EVENTS, (events) => past.add(events.map((event) => toRow(event, this.base))).length);
+    } catch {
+      if (this.#pastSpan === wanted) this.#pastSpan = null;
+      return;
+    }
+    if (this.#pastSpan !== wanted) return;
+    this.#past = past;
+    this.#publish();
+  }
+
+  async #load(): Promise<void> {
+    this.phase = 'loading';
+    this.error = '';
+    const { signal } = this.#abort;
+    try {
+      await this.#loadProcesses();
+      let cursor: string | null = null;
+      do {
+        const page = await this.#api.events({
+          session: this.meta.session, limit: PAGE_EVENTS, order: 'desc', ...(cursor === null ? {} : { cursor }),
+        }, signal);
+        this.#take(page.items);
+        cursor = page.next;
+      } while (cursor !== null && this.#store.rows.length < STORE_ROWS);
+      this.complete = cursor === null;
+      await this.#loadAboutOurselves();
+      this.phase = 'ready';
+      this.#publish();
+    } catch (cause) {
+      if (signal.aborted) return;
+      this.phase = 'failed';
+      this.error = cause instanceof ApiError ? cause.message : String(cause);
+    }
+  }
+
+  async #loadProcesses(): Promise<void> {
+    let cursor: string | null = null;
+    do {
+      const page = await this.#api.processes(this.meta.session, cursor, this.#abort.signal);
+      this.table.merge(page.items);
+      cursor = page.next;
+    } while (cursor !== null && this.table.refused === 0);
+    this.#publish();
+  }
+
+  /** Probes and losses may belong to no session: those of the session's time are shown with it. */
+  async #loadAboutOurselves(): Promise<void> {
+    const page = await this.#api.events({
+      source: 'probe,loss,log',
+      from: this.base.toEpoch(-30e9),
+      to: this.base.toEpoch((this.running ? this.nowNs() : this.newest) + 5e9),
+      limit: PAGE_EVENTS,
+    }, this.#abort.signal);
+    this.#take(page.items.filter((event) => event.session === null || event.session === this.meta.session));
+  }
+
+  #onFrame(frame: LiveFrame): void {
+    if (frame.kind === 'status') return this.#onInfo(frame.info);
+    if (frame.kind === 'hello' || frame.kind === 'heartbeat') {
+      this.#clockNs = this.base.toOffset(frame.now) - performance.now() * 1e6;
+      if (frame.kind === 'hello') this.#onHello();
+      this.#lastFrameNs = this.nowNs();
+      return;
+    }
+    const overflow = this.#pending.length + frame.events.length > PENDING_EVENTS;
+    const dropped = frame.dropped + (overflow ? frame.events.length : 0);
+    if (dropped > 0) this.#onDropped(dropped, frame.events);
+    if (!overflow) this.#pending.push(...frame.events);
+    this.#lastFrameNs = this.nowNs();
+    this.#flushTimer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  }
+
+  #onHello(): void {
+    if (this.#wasOpen) this.#openGap({ from: this.#lastFrameNs - 1e9, to: this.nowNs() }, null);
+    this.#wasOpen = true;
+    if (this.phase === 'failed') void this.#load();
+  }
+
+  #onDropped(dropped: number, events: readonly ApiEvent[]): void {
+    this.liveDropped += dropped;
+    const times = events.map((event) => this.base.toOffset(event.timestamp));
+    const pending = this.#pending.reduce((latest, event) => Math.max(latest, this.base.toOffset(event.timestamp)), this.newest);
+    const last = times.reduce((latest, time) => Math.max(latest, time), pending);
+    this.#openGap({ from: Math.min(pending, ...times.slice(0, 1)), to: Math.max(last, pending + 1e6, this.nowNs()) }, dropped);
+  }
+
+  #openGap(span: Span, dropped: number | null): void {
+    this.#gapId += 1;
+    const gap: Gap = { id: this.#gapId, from: span.from, to: span.to, dropped, state: 'fetching' };
+    this.gaps = addGap(this.gaps, gap);
+    void this.#fill(gap);
+  }
+
+  async #fill(gap: Gap): Promise<void> {
+    let filled = 0;
+    try {
+      for (let attempt = 0; attempt < BACKFILL_TRIES; attempt += 1) {
+        // The store takes a batch some tenths of a second after the stream does.
+        await pause(400 * (attempt + 1), this.#abort.signal);
+        const take = (events: readonly ApiEvent[]): number => this.#take(events).length;
+        filled += await this.#fetch(gap, {}, STORE_ROWS / PAGE_EVENTS, take);
+        filled += await this.#fetch({ from: gap.from - EXCHANGE_REACH_NS, to: gap.to }, { source: 'http' }, 4, take);
+        if (gap.dropped === null || filled >= gap.dropped) break;
+      }
+      await this.#loadProcesses();
+      this.gaps = setGap(this.gaps, gap.id, gap.dropped !== null && filled < gap.dropped ? 'failed' : 'filled');
+    } catch {
+      if (!this.#abort.signal.aborted) this.gaps = setGap(this.gaps, gap.id, 'failed');
+    }
+  }
+
+  async #fetch(span: Span, filter: { readonly source?: string }, pages: number, take: (events: readonly ApiEvent[]) => number): Promise<number> {
+    let count = 0;
+    let cursor: string | null = null;
+    for (let page = 0; page < pages; page += 1) {
+      const answer = await this.#api.events({
+        session: this.meta.session,
+        from: this.base.toEpoch(span.from),
+        to: this.base.toEpoch(span.to + 1),
+        limit: PAGE_EVENTS,
+        ...filter,
+        ...(cursor === null ? {} : { cursor }),
+      }, this.#abort.signal);
+      count += take(answer.items);
+      cursor = answer.next;
+      if (cursor === null) break;
+    }
+    return count;
+  }
+
+  #flush(): void {
+    this.#flushTimer = null;
+    const events = this.#pending;
+    this.#pending = [];
+    for (const event of events) this.table.apply(event);
+    this.arrived += this.#take(events).length;
+  }
+
+  #take(events: readonly ApiEvent[]): readonly Row[] {
+    const fresh = this.#store.add(events.map((event) => toRow(event, this.base)));
+    if (fresh.length === 0) return fresh;
+    const losses = fresh.filter((row) => row.source === 'loss');
+    const probes = fresh.filter((row) => row.source === 'probe');
+    if (losses.length > 0) this.losses = [...this.losses, ...losses].slice(-PAGE_EVENTS);
+    if (probes.length > 0) this.probes = [...this.probes, ...probes].slice(-PAGE_EVENTS);
+    this.newest = fresh.reduce((latest, row) => Math.max(latest, row.end), this.newest);
+    this.#publish();
+    return fresh;
+  }
+
+  #publish(): void {
+    const stores = this.#past.rows.length > 0 ? [this.#past, this.#store] : [this.#store];
+    this.view = { stores, version: this.view.version + 1 };
+  }
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, delayMs);
+    signal.addEventListener('abort', () => { clearTimeout(timer); reject(new Error('closed')); }, { once: true });
+  });
+}
