@@ -1,0 +1,79 @@
+/**
+ * The `text/event-stream` body of one response: an `sse` event for each event of it,
+ * emitted when its last byte arrived. Secrets are looked for block by block,
+ * because an event leaves before the body is whole; the body and the capture
+ * are masked by the same blocks.
+ */
+import type { SseEvent } from '../../src/event.ts';
+import { type Nanoseconds, differenceMs } from '../../src/time.ts';
+import type { Head } from '../http1/head.ts';
+import { type Block, type BlockSplitter, createBlockSplitter } from '../sse/blocks.ts';
+import { type SseFields, type SseParser, createSseParser, parseBlock } from '../sse/parser.ts';
+import type { Channel } from './channel.ts';
+import { type Range, masked } from './mask.ts';
+
+/** The exchange that the stream belongs to. */
+export interface StreamOwner {
+  readonly id: string;
+  readonly url: string;
+  readonly started: Nanoseconds;
+}
+
+export interface EventStream {
+  readonly blocks: BlockSplitter;
+  readonly parser: SseParser;
+  count: number;
+}
+
+/** Told of each block, with the ranges of its secrets in bytes of the body. */
+export type OnBlockRead = (ranges: readonly Range[], end: number) => void;
+
+export function isEventStream(head: Head): boolean {
+  const type = head.headers['content-type']?.[0];
+  return type !== undefined && type.slice(0, 17).toLowerCase() === 'text/event-stream';
+}
+
+export function createEventStream(channel: Channel, owner: StreamOwner, onBlockRead: OnBlockRead): EventStream {
+  const { environment } = channel;
+  const stream: EventStream = {
+    blocks: createBlockSplitter(environment.limits.sseEventBytes, readBlock),
+    parser: createSseParser(),
+    count: 0,
+  };
+
+  function readBlock(block: Block): void {
+    const ranges = environment.locate?.('body', block.bytes) ?? [];
+    onBlockRead(ranges.map(({ start, end }) => ({ start: block.start + start, end: block.start + end })), block.end);
+    if (block.kind === 'unfinished') environment.counters.add('sse_unfinished');
+    if (block.kind === 'cut') environment.counters.add('sse_truncated');
+    if (block.kind === 'rest' || block.kind === 'unfinished') return;
+    const fields = parseBlock(stream.parser, masked(block.bytes, ranges));
+    if (fields === null) return;
+    environment.counters.add('sse_events');
+    environment.emit(sseEvent(channel, owner, stream.count++, fields, block.kind === 'cut'));
+  }
+
+  return stream;
+}
+
+function sseEvent(
+  channel: Channel, owner: StreamOwner, index: number, fields: SseFields, truncated: boolean,
+): SseEvent {
+  const { timestamp, pid, comm, process, session } = channel.carrier;
+  return {
+    timestamp, source: 'sse', pid, comm,
+    data: {
+      exchange: owner.id,
+      connection: channel.connection,
+      url: owner.url,
+      index,
+      event: fields.event,
+      data: fields.data,
+      last_event_id: fields.lastEventId,
+      retry_ms: fields.retryMs,
+      since_request_ms: differenceMs(timestamp, owner.started),
+      truncated,
+    },
+    id: channel.environment.nextId(), process, session,
+  };
+}

@@ -1,0 +1,138 @@
+/** One request with its response, and the `http` event that is made of them. */
+import type { HttpData, HttpEvent } from '../../src/event.ts';
+import { type Nanoseconds, differenceMs } from '../../src/time.ts';
+import { releaseBody } from './body.ts';
+import type { Channel } from './channel.ts';
+import type { Message } from './message.ts';
+
+export interface Exchange {
+  readonly id: string;
+  readonly request: Message | null;
+  response: Message | null;
+  readonly url: string;
+  readonly path: string;
+  readonly host: string | null;
+  /** First byte of the request, or of the response where there is no request. */
+  readonly started: Nanoseconds;
+  /** Its response may be in a gap. */
+  suspect: string | null;
+}
+
+type Address = Pick<Exchange, 'url' | 'path' | 'host'>;
+type State = Pick<HttpData, 'state' | 'reason'>;
+
+const NO_REQUEST = 'request not captured';
+const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_headers'];
+
+export function exchangeOf(id: string, request: Message): Exchange {
+  const { target, method, headers } = request.head;
+  return {
+    id, request, response: null, ...addressOf(method, target, headers['host']?.[0]),
+    started: request.first.timestamp, suspect: null,
+  };
+}
+
+export function exchangeWithoutRequest(id: string, started: Nanoseconds): Exchange {
+  return { id, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
+}
+
+/** The four forms of a request's target (RFC 9112 §3.2), made absolute as §3.3 says. */
+function addressOf(method: string, target: string, hostHeader: string | undefined): Address {
+  const host = hostHeader === undefined || hostHeader === '' ? null : hostHeader;
+  if (method === 'CONNECT') return { url: target, path: '', host: target };
+  if (target.startsWith('/')) {
+    return { url: host === null ? target : `https://${host}${target}`, path: pathOf(target), host };
+  }
+  if (target === '*') return { url: host === null ? target : `https://${host}`, path: target, host };
+  const authority = target.indexOf('://');
+  if (authority === -1) return { url: target, path: pathOf(target), host };
+  const slash = target.indexOf('/', authority + 3);
+  const end = slash === -1 ? target.length : slash;
+  return {
+    url: target, path: slash === -1 ? '/' : pathOf(target.slice(slash)),
+    host: target.slice(target.lastIndexOf('@', end) > authority ? target.lastIndexOf('@', end) + 1 : authority + 3, end),
+  };
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
+}
+
+/** Emits the exchange, at most once. `end`: why it will not become complete, where it has not. */
+export function emitExchange(channel: Channel, exchange: Exchange, end: string): void {
+  const { environment } = channel;
+  const state = stateOf(exchange, end);
+  environment.counters.add('exchanges');
+  if (state.state === 'aborted') environment.counters.add('exchanges_aborted');
+  if (state.state === 'partial') environment.counters.add('exchanges_partial');
+  const event = httpEvent(channel, exchange, state);
+  environment.counters.add('masked', event.data.redacted);
+  if (exchange.request !== null) releaseBody(exchange.request.body, environment);
+  if (exchange.response !== null) releaseBody(exchange.response.body, environment);
+  environment.emit(event);
+}
+
+function stateOf({ request, response, suspect }: Exchange, end: string): State {
+  const fault = request === null ? NO_REQUEST : request.fault ?? response?.fault ?? suspect;
+  if (fault !== null) return { state: 'partial', reason: fault };
+  const complete = request?.done === true && response?.done === true && end === '';
+  return complete ? { state: 'complete', reason: null } : { state: 'aborted', reason: end };
+}
+
+function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEvent {
+  const { request, response } = exchange;
+  const { timestamp, pid, comm, process, session } = request?.first ?? response?.first ?? channel.carrier;
+  return {
+    timestamp, source: 'http', pid, comm,
+    data: {
+      exchange: exchange.id,
+      connection: channel.connection,
+      ...state,
+      role: roleOf(exchange),
+      method: request?.head.method ?? 'UNKNOWN',
+      url: exchange.url,
+      path: exchange.path,
+      host: exchange.host,
+      http_version: request?.head.version ?? response?.head.version ?? '1.1',
+      ...responsePart(exchange),
+      request_headers: request?.head.headers ?? NO_HEADERS,
+      request_header_list: request?.head.list ?? [],
+      request_body: request?.text.text ?? null,
+      request_body_encoding: request?.text.encoding ?? 'utf8',
+      request_body_bytes: request?.body.total ?? 0,
+      request_body_truncated: request?.body.truncated ?? false,
+      redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
+    },
+    id: channel.environment.nextId(), process, session,
+  };
+}
+
+type ResponsePart = Pick<HttpData,
+  | 'status' | 'status_text' | 'response_headers' | 'response_header_list' | 'response_body'
+  | 'response_body_encoding' | 'response_body_bytes' | 'response_body_truncated'
+  | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
+
+function responsePart({ request, response }: Exchange): ResponsePart {
+  const after = request !== null && response !== null;
+  return {
+    status: response?.head.status ?? null,
+    status_text: response?.head.statusText ?? null,
+    response_headers: response?.head.headers ?? NO_HEADERS,
+    response_header_list: response?.head.list ?? [],
+    response_body: response?.text.text ?? null,
+    response_body_encoding: response?.text.encoding ?? 'utf8',
+    response_body_bytes: response?.body.total ?? 0,
+    response_body_truncated: response?.body.truncated ?? false,
+    latency_ms: after ? differenceMs(response.last, request.first.timestamp) : null,
+    // A server may answer before it has read everything: then the wait was none.
+    ttfb_ms: after ? Math.max(0, differenceMs(response.first.timestamp, request.last)) : null,
+    sse_events: response?.stream?.count ?? null,
+  };
+}
+
+/** A client writes requests and reads responses. */
+function roleOf({ request, response }: Exchange): HttpData['role'] {
+  if (request !== null) return request.direction === 'write' ? 'client' : 'server';
+  return response?.direction === 'write' ? 'server' : 'client';
+}

@@ -1,0 +1,175 @@
+/**
+ * Raw mode: `tls` chunks of one connection wait here until every byte of them is
+ * settled, that is read by a parser that told where its secrets are, or given up
+ * as unreadable. They leave in the order in which they came, so that a replay of what
+ * was written finds the same bytes in the same order.
+ */
+import type { Direction, TlsChunk, TlsEvent } from '../../src/event.ts';
+import { MASK } from './mask.ts';
+import type { Environment } from './options.ts';
+
+interface Mark {
+  readonly start: number;
+  end: number;
+  /** Not a secret: bytes that no parser could read. */
+  readonly unread: boolean;
+}
+
+interface Side {
+  settled: number;
+  marks: Mark[];
+}
+
+interface Held {
+  event: TlsEvent;
+  chunk: TlsChunk;
+  readonly start: number;
+  readonly end: number;
+  /** Its bytes had been there before: nothing will settle them again. */
+  readonly repeated: boolean;
+}
+
+export interface Hold {
+  /** Takes the chunk; it leaves when it is settled. */
+  add(event: TlsEvent, chunk: TlsChunk, repeated: boolean): void;
+  /** The chunk last added stays: keep its bytes without the batch they came in. */
+  own(): void;
+  mask(direction: Direction, start: number, end: number): void;
+  unread(direction: Direction, start: number, end: number): void;
+  /** Everything before `position` is decided. */
+  settle(direction: Direction, position: number): void;
+  /** Lets everything go; what is not settled counts as unread. */
+  flush(): void;
+}
+
+/** What a chunk costs beside its payload, for the budget. */
+const CHUNK_COST = 512;
+
+export function createHold(environment: Environment): Hold {
+  const sides: Readonly<Record<Direction, Side>> = {
+    read: { settled: 0, marks: [] },
+    write: { settled: 0, marks: [] },
+  };
+  let queue: Held[] = [];
+  let head = 0;
+
+  function release(): void {
+    for (let held = queue[head]; held !== undefined; held = queue[head]) {
+      const side = sides[held.chunk.direction];
+      if (!held.repeated && held.end > side.settled) break;
+      head++;
+      environment.held.used -= cost(held.chunk);
+      environment.emit(render(held, side, environment));
+      forgetMarks(side, held.end);
+    }
+    if (head > 32 && head * 2 > queue.length) {
+      queue = queue.slice(head);
+      head = 0;
+    }
+  }
+
+  function flush(): void {
+    for (let i = head; i < queue.length; i++) {
+      const held = queue[i] as Held;
+      const side = sides[held.chunk.direction];
+      if (held.repeated || held.end <= side.settled) continue;
+      addMark(side, Math.max(held.start, side.settled), held.end, true);
+      side.settled = held.end;
+    }
+    release();
+  }
+
+  return {
+    add(event, chunk, repeated) {
+      const start = chunk.position;
+      queue.push({ event, chunk, start, end: start + chunk.len + (chunk.withheld ?? 0), repeated });
+      environment.held.used += cost(chunk);
+      if (repeated) release();
+    },
+    own() {
+      const last = queue.length - 1;
+      const held = queue[last];
+      if (held !== undefined && last >= head) queue[last] = withOwnBytes(held);
+      if (environment.held.used <= environment.held.limit) return;
+      environment.counters.add('held_full');
+      flush();
+    },
+    mask: (direction, start, end) => addMark(sides[direction], start, end, false),
+    unread: (direction, start, end) => addMark(sides[direction], start, end, true),
+    settle(direction, position) {
+      const side = sides[direction];
+      if (position <= side.settled) return;
+      side.settled = position;
+      release();
+    },
+    flush,
+  };
+}
+
+function cost(chunk: TlsChunk): number {
+  return chunk.len + CHUNK_COST;
+}
+
+function addMark(side: Side, start: number, end: number, unread: boolean): void {
+  if (end <= start) return;
+  const last = side.marks.at(-1);
+  if (last !== undefined && last.unread === unread && last.end === start) last.end = end;
+  else side.marks.push({ start, end, unread });
+}
+
+function forgetMarks(side: Side, position: number): void {
+  if (side.marks.length > 0 && side.marks.some((mark) => mark.end <= position)) {
+    side.marks = side.marks.filter((mark) => mark.end > position);
+  }
+}
+
+function withOwnBytes(held: Held): Held {
+  const { payload } = held.chunk;
+  if (payload.byteLength * 2 >= payload.buffer.byteLength) return held;
+  const copy = Buffer.allocUnsafeSlow(payload.byteLength);
+  copy.set(payload);
+  const chunk = { ...held.chunk, payload: copy };
+  return { ...held, chunk, event: { ...held.event, data: chunk } };
+}
+
+/** The chunk as it may be written. */
+function render(held: Held, side: Side, environment: Environment): TlsEvent {
+  const { event, chunk, start, end, repeated } = held;
+  if (chunk.len === 0) return event;
+  const marks = side.marks.filter((mark) => mark.start < end && mark.end > start
+    && !(mark.unread && environment.keepOpaque));
+  if (repeated) return environment.keepOpaque ? event : withhold(event, chunk, environment);
+  if (marks.length === 0) return event;
+  let unread = 0;
+  for (const mark of marks) {
+    if (mark.unread) unread += Math.min(mark.end, end) - Math.max(mark.start, start);
+  }
+  if (unread >= chunk.len) return withhold(event, chunk, environment);
+  environment.counters.add('withheld_bytes', unread);
+  const payload = Buffer.from(chunk.payload);
+  for (const mark of marks) cover(payload, mark, start);
+  return { ...event, data: { ...chunk, payload } };
+}
+
+function withhold(event: TlsEvent, chunk: TlsChunk, environment: Environment): TlsEvent {
+  environment.counters.add('withheld_chunks');
+  environment.counters.add('withheld_bytes', chunk.len);
+  return { ...event, data: { ...chunk, payload: Buffer.alloc(0), len: 0, withheld: chunk.len } };
+}
+
+/**
+ * Overwrites a range. Line ends stay in unread bytes: a message that begins
+ * after one is found by it, in a replay too.
+ */
+function cover(payload: Buffer, mark: Mark, start: number): void {
+  const from = Math.max(0, mark.start - start);
+  const to = Math.min(payload.length, mark.end - start);
+  if (!mark.unread) {
+    payload.fill(MASK, from, to);
+    return;
+  }
+  for (let i = from; i < to; i++) {
+    const byte = payload[i];
+    if (byte !== 0x0a && byte !== 0x0d) payload[i] = MASK;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * HTTP/1 on one connection: two parsers, and the pairing of what they find. On
+ * one connection responses come in the order of their requests (RFC 9112 §9.3),
+ * so pairing is first in, first out.
+ *
+ * After a gap in the responses the order is not known. A client that does not
+ * pipeline, and hardly one does, sends a request when it has the response to the one before: so
+ * the next response answers the last request, and those before it are
+ * partial. On a connection that was seen to pipeline, that pairing is a guess,
+ * and the exchange says so.
+ */
+import type { Direction } from '../../src/event.ts';
+import { FRAMING, type Framing, framingOf } from '../http1/head.ts';
+import { type Http1Handler, type Http1Parser, createHttp1Parser, feed, finish, makeOpaque, skip } from '../http1/parser.ts';
+import type { MessageKind } from '../http1/start-line.ts';
+import { type Carrier, type Channel, carrierOf } from './channel.ts';
+import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
+import { type MaskedHead, type Message, addBody, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
+import type { End, Protocol } from './protocol.ts';
+
+interface Lane {
+  readonly parser: Http1Parser;
+  /** Carried the first byte of the message being read. */
+  first: Carrier;
+  exchange: Exchange | null;
+  message: Message | null;
+}
+
+interface Http1 {
+  readonly channel: Channel;
+  readonly lanes: { read: Lane | null; write: Lane | null };
+  /** Requests without a response so far, in order. */
+  waiting: Exchange[];
+  /** A response came, nothing lost, while several requests waited. */
+  pipelined: boolean;
+  exchanges: number;
+}
+
+export function createHttp1(channel: Channel): Protocol {
+  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, exchanges: channel.firstExchange };
+  return {
+    data(direction, bytes, position, fresh) {
+      feed(laneOf(http, direction, position).parser, bytes, position, fresh);
+    },
+    missing(direction, position, count, withheld) {
+      skip(laneOf(http, direction, position).parser, position, count, withheld);
+    },
+    end: (end) => endAll(http, end),
+  };
+}
+
+function laneOf(http: Http1, direction: Direction, position: number): Lane {
+  return http.lanes[direction] ?? openLane(http, direction, position);
+}
+
+/** A direction whose first bytes are not there begins in the middle of something. */
+function openLane(http: Http1, direction: Direction, position: number): Lane {
+  const { limits } = http.channel.environment;
+  const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
+  const lane: Lane = { parser, first: http.channel.carrier, exchange: null, message: null };
+  http.lanes[direction] = lane;
+  const other = otherLane(http, direction)?.parser.kind ?? null;
+  if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
+  return lane;
+}
+
+function otherLane(http: Http1, direction: Direction): Lane | null {
+  return http.lanes[direction === 'read' ? 'write' : 'read'];
+}
+
+function createHandler(http: Http1, direction: Direction): Http1Handler {
+  const { channel } = http;
+  const lane = (): Lane => http.lanes[direction] as Lane;
+  return {
+    onStart() {
+      lane().first = carrierOf(channel.carrier);
+    },
+    onHead(kind, bytes, position, whole) {
+      const from = readHead(channel, direction, kind, bytes, position);
+      channel.hold?.settle(direction, position + bytes.length);
+      if (!whole) channel.environment.counters.add('heads_too_long');
+      const head = whole ? from : { ...from, head: { ...from.head, fault: 'head over the limit' } };
+      return kind === 'request' ? onRequest(http, direction, head) : onResponse(http, direction, head);
+    },
+    onBody(bytes, start, end, position) {
+      const { message } = lane();
+      if (message !== null) addBody(channel, message, bytes, start, end, position);
+    },
+    onMissing(count, withheld) {
+      const { message } = lane();
+      if (message !== null) missBody(channel, message, count, withheld);
+    },
+    onTrailers(trailers, position) {
+      const { message } = lane();
+      if (message !== null) message.last = channel.carrier.timestamp;
+      maskFields(channel, direction, trailers, position);
+    },
+    onEnd(position) {
+      endOf(http, lane(), true);
+      channel.hold?.settle(direction, position);
+    },
+    onLost: (reason) => onLost(http, lane(), reason),
+    onFragment(bytes, position) {
+      maskFields(channel, direction, bytes, position);
+      channel.hold?.settle(direction, position + bytes.length);
+    },
+    onSkipped(from, to) {
+      channel.environment.counters.add('opaque_bytes', to - from);
+      channel.hold?.unread(direction, from, to);
+      channel.hold?.settle(direction, to);
+    },
+  };
+}
+
+function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing {
+  const { channel } = http;
+  const lane = laneOf(http, direction, 0);
+  tellOtherKind(http, direction, 'response');
+  const framing = framingOf(from.head, null);
+  const request = createMessage(channel, direction, from, lane.first, framing);
+  const exchange = exchangeOf(nextExchangeId(http), request);
+  lane.message = request;
+  lane.exchange = exchange;
+  http.waiting.push(exchange);
+  if (framing === FRAMING.lost) breakOff(http, lane, 'body length cannot be told');
+  if (http.waiting.length <= channel.environment.limits.httpPendingPerConnection) return framing;
+  overrun(http);
+  return FRAMING.opaque;
+}
+
+function onResponse(http: Http1, direction: Direction, from: MaskedHead): Framing {
+  const { channel } = http;
+  const lane = laneOf(http, direction, 0);
+  const { status } = from.head;
+  tellOtherKind(http, direction, 'request');
+  // An interim response announces the real one and says nothing that an exchange keeps.
+  if (status < 200 && status !== 101 && from.head.fault === null) return FRAMING.none;
+  const exchange = takeWaiting(http) ?? orphan(http, lane);
+  const framing = framingOf(from.head, exchange.request?.head.method ?? null);
+  const response = createMessage(channel, direction, from, lane.first, framing);
+  exchange.response = response;
+  lane.message = response;
+  lane.exchange = exchange;
+  openStream(channel, response, exchange);
+  if (framing === FRAMING.lost) breakOff(http, lane, 'body length cannot be told');
+  if (framing === FRAMING.opaque) upgrade(http, lane);
+  return framing;
+}
+
+function tellOtherKind(http: Http1, direction: Direction, kind: MessageKind): void {
+  const other = otherLane(http, direction);
+  if (other !== null) other.parser.kind ??= kind;
+}
+
+function nextExchangeId(http: Http1): string {
+  return `${http.channel.connection}#${http.exchanges++}`;
+}
+
+function orphan(http: Http1, lane: Lane): Exchange {
+  http.channel.environment.counters.add('responses_unpaired');
+  return exchangeWithoutRequest(nextExchangeId(http), lane.first.timestamp);
+}
+
+/** The request that the response just begun answers. */
+function takeWaiting(http: Http1): Exchange | undefined {
+  const first = http.waiting[0];
+  if (first === undefined || first.suspect === null) {
+    if (http.waiting.length > 1) http.pipelined = true;
+    return http.waiting.shift();
+  }
+  const last = http.waiting.pop() as Exchange;
+  if (http.waiting.length === 0 || !http.pipelined) last.suspect = null;
+  else if (last.suspect !== null) last.suspect = `paired after a loss: ${last.suspect}`;
+  for (const exchange of http.waiting.splice(0)) emitExchange(http.channel, exchange, 'no response');
+  return last;
+}
+
+/** The message of the lane has ended, whole or not. */
+function endOf(http: Http1, lane: Lane, whole: boolean): void {
+  const { message, exchange } = lane;
+  lane.message = null;
+  lane.exchange = null;
+  if (message === null || exchange === null) return;
+  if (whole) message.last = http.channel.carrier.timestamp;
+  endMessage(http.channel, message, whole);
+  const requestDone = exchange.request === null || exchange.request.done;
+  if (requestDone && exchange.response?.done === true) emitExchange(http.channel, exchange, '');
+}
+
+function breakOff(http: Http1, lane: Lane, reason: string): void {
+  if (lane.message !== null) lane.message.fault ??= reason;
+  endOf(http, lane, false);
+}
+
+/** Where responses are lost, any request that waits may have been answered in them. */
+function onLost(http: Http1, lane: Lane, reason: string): void {
+  http.channel.environment.counters.add('resynchronised');
+  breakOff(http, lane, reason);
+  if (lane.parser.kind === 'request') return;
+  for (const exchange of http.waiting) exchange.suspect ??= reason;
+}
+
+/** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
+function upgrade(http: Http1, lane: Lane): void {
+  http.channel.environment.counters.add('opaque_upgraded');
+  endOf(http, lane, true);
+  abandon(http, 'connection changed its protocol');
+  leaveHttp(http);
+}
+
+/** Requests beyond the limit: the pairing cannot be kept. */
+function overrun(http: Http1): void {
+  const { counters } = http.channel.environment;
+  counters.add('requests_overrun', http.waiting.length);
+  counters.add('opaque_overrun');
+  for (const exchange of http.waiting) exchange.suspect ??= 'too many requests waiting';
+  abandon(http, 'too many requests waiting');
+  leaveHttp(http);
+}
+
+function leaveHttp(http: Http1): void {
+  for (const lane of lanesOf(http)) makeOpaque(lane.parser);
+}
+
+function endAll(http: Http1, end: End): void {
+  // Requests first: a body that the end completes must not leave its response unpaired.
+  const lanes = lanesOf(http).sort((a, b) => Number(a.parser.kind === 'response') - Number(b.parser.kind === 'response'));
+  for (const lane of lanes) finish(lane.parser, Number.MAX_SAFE_INTEGER, end.clean);
+  abandon(http, end.reason);
+  // Every byte that came was read or skipped by now.
+  http.channel.hold?.settle('read', Number.MAX_SAFE_INTEGER);
+  http.channel.hold?.settle('write', Number.MAX_SAFE_INTEGER);
+}
+
+/** Emits what is in progress, in order of its requests. */
+function abandon(http: Http1, reason: string): void {
+  const open = new Set<Exchange>();
+  for (const lane of lanesOf(http)) {
+    if (lane.message !== null) endMessage(http.channel, lane.message, false);
+    if (lane.exchange !== null) open.add(lane.exchange);
+    lane.message = null;
+    lane.exchange = null;
+  }
+  for (const exchange of http.waiting.splice(0)) open.add(exchange);
+  for (const exchange of [...open].sort(byStart)) emitExchange(http.channel, exchange, reason);
+}
+
+function byStart(a: Exchange, b: Exchange): number {
+  return a.started < b.started ? -1 : a.started > b.started ? 1 : a.id.length - b.id.length || (a.id < b.id ? -1 : 1);
+}
+
+function lanesOf(http: Http1): Lane[] {
+  return [http.lanes.read, http.lanes.write].filter((lane) => lane !== null);
+}

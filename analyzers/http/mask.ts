@@ -1,0 +1,36 @@
+/**
+ * Masking: each byte of a secret becomes `*`, so that lengths stay true and the
+ * masked bytes parse to the same message.
+ */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where secrets are in a message's head, or in its body as decoded of the transfer coding. */
+export type LocateSecrets = (part: 'head' | 'body', bytes: Buffer) => readonly Range[];
+
+export const MASK = 0x2a;
+/** A run of this many masks counts as one masked secret, in live bytes and in a masked capture alike. */
+const RUN = Buffer.alloc(6, MASK);
+
+export function fillRanges(bytes: Buffer, ranges: readonly Range[]): void {
+  for (const { start, end } of ranges) bytes.fill(MASK, Math.max(0, start), Math.min(end, bytes.length));
+}
+
+/** `bytes` itself where there is nothing to mask, else a masked copy. */
+export function masked(bytes: Buffer, ranges: readonly Range[]): Buffer {
+  if (ranges.length === 0) return bytes;
+  const copy = Buffer.from(bytes);
+  fillRanges(copy, ranges);
+  return copy;
+}
+
+export function countMasked(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(RUN); at !== -1; at = bytes.indexOf(RUN, at)) {
+    count++;
+    while (bytes[at] === MASK) at++;
+  }
+  return count;
+}

@@ -1,0 +1,173 @@
+/**
+ * One HTTP message while it arrives: its head, its body, its event stream, and
+ * in raw mode which wire bytes hold its secrets.
+ */
+import type { Direction } from '../../src/event.ts';
+import type { Nanoseconds } from '../../src/time.ts';
+import { type Head, parseHead } from '../http1/head.ts';
+import type { MessageKind } from '../http1/start-line.ts';
+import { breakBlock, flush, split } from '../sse/blocks.ts';
+import { type Body, type BodyText, appendBody, bodyText, createBody, dropBytes, keptBytes, ownBytes } from './body.ts';
+import type { Carrier, Channel } from './channel.ts';
+import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
+import { type Range, countMasked, fillRanges, masked } from './mask.ts';
+import { type WireMap, addPiece, createWireMap, eachWireRange, forgetBefore } from './wire-map.ts';
+
+export interface Message {
+  readonly direction: Direction;
+  readonly head: Head;
+  readonly first: Carrier;
+  last: Nanoseconds;
+  readonly body: Body;
+  /** Length of the body where the head tells it, else negative. */
+  readonly expected: number;
+  /** In raw mode: where the body's bytes came from. */
+  readonly wire: WireMap | null;
+  stream: EventStream | null;
+  /** Its body is compressed. */
+  readonly encoded: boolean;
+  /** Why something of it is missing or cannot be trusted. */
+  fault: string | null;
+  done: boolean;
+  /** Secrets of the kept body are masked; bytes after it are not looked at. */
+  searched: boolean;
+  redacted: number;
+  text: BodyText;
+}
+
+export interface MaskedHead {
+  readonly head: Head;
+  readonly redacted: number;
+}
+
+const NO_TEXT: BodyText = { text: null, encoding: 'utf8' };
+/** Two numbers of a wire map. */
+const PIECE_COST = 16;
+const UNREADABLE = 'memory of the program could not be read';
+
+/** Masks the head, in the capture too, and reads it. */
+export function readHead(
+  channel: Channel, direction: Direction, kind: MessageKind, bytes: Buffer, position: number,
+): MaskedHead {
+  const shown = maskFields(channel, direction, bytes, position);
+  const redacted = channel.environment.locate === undefined ? 0 : countMasked(shown);
+  return { head: parseHead(shown, kind), redacted };
+}
+
+/** Masks secrets in bytes of a head or of trailers. */
+export function maskFields(channel: Channel, direction: Direction, bytes: Buffer, position: number): Buffer {
+  const { environment, hold } = channel;
+  if (environment.locate === undefined) return bytes;
+  const ranges = environment.locate('head', bytes);
+  for (const { start, end } of ranges) hold?.mask(direction, position + start, position + end);
+  return masked(bytes, ranges);
+}
+
+export function createMessage(
+  channel: Channel, direction: Direction, from: MaskedHead, first: Carrier, expected: number,
+): Message {
+  const coding = from.head.headers['content-encoding'];
+  return {
+    direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
+    wire: channel.hold === null || channel.environment.locate === undefined ? null : createWireMap(),
+    stream: null,
+    encoded: coding !== undefined && coding.some((value) => value !== '' && value.toLowerCase() !== 'identity'),
+    fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted, text: NO_TEXT,
+  };
+}
+
+/** Starts to read events when the response is a stream of them. */
+export function openStream(channel: Channel, response: Message, owner: StreamOwner): void {
+  if (!isEventStream(response.head)) return;
+  if (response.encoded) {
+    channel.environment.counters.add('sse_encoded');
+    return;
+  }
+  response.stream = createEventStream(channel, owner, (ranges, end) => maskBlock(channel, response, ranges, end));
+}
+
+export function addBody(
+  channel: Channel, message: Message, bytes: Buffer, start: number, end: number, position: number,
+): void {
+  const { body, stream } = message;
+  const before = body.length;
+  message.last = channel.carrier.timestamp;
+  if (channel.faulty) message.fault ??= UNREADABLE;
+  if (stream !== null || !body.truncated) mapBody(channel, message, position);
+  appendBody(body, channel.environment, bytes, start, end, stream === null ? message.expected : -1);
+  if (stream !== null) {
+    split(stream.blocks, bytes, start, end);
+  } else if (body.truncated) {
+    giveUp(channel, message, position + body.length - before, position + end - start);
+  }
+}
+
+/** The bytes after what is kept are not searched for secrets, so they do not go into a capture. */
+function giveUp(channel: Channel, message: Message, start: number, end: number): void {
+  searchBody(channel, message);
+  channel.hold?.unread(message.direction, start, end);
+  channel.hold?.settle(message.direction, end);
+}
+
+function mapBody(channel: Channel, message: Message, position: number): void {
+  if (message.wire === null || !addPiece(message.wire, message.body.seen, position)) return;
+  channel.environment.bodies.used += PIECE_COST;
+}
+
+/** `count` bytes of the body are not there. */
+export function missBody(channel: Channel, message: Message, count: number, withheld: boolean): void {
+  message.body.total += count;
+  if (message.stream !== null) breakBlock(message.stream.blocks);
+  if (!withheld) {
+    message.fault ??= `gap of ${count} bytes`;
+    return;
+  }
+  // Live, these bytes were seen and not kept: the replayed exchange says the same.
+  message.body.truncated = true;
+  if (message.stream === null) searchBody(channel, message);
+}
+
+/** No more bytes will come. `whole`: the end was seen. */
+export function endMessage(channel: Channel, message: Message, whole: boolean): void {
+  const { body, stream, wire } = message;
+  const { environment } = channel;
+  message.done = true;
+  if (stream === null) searchBody(channel, message);
+  else flush(stream.blocks);
+  if (environment.locate !== undefined && body.length > 0) message.redacted += countMasked(keptBytes(body));
+  message.text = bodyText(body, message.encoded, !whole || body.truncated || message.fault !== null);
+  dropBytes(body, environment);
+  if (wire !== null) environment.bodies.used -= wire.offsets.length * PIECE_COST;
+  wire?.offsets.splice(0);
+  wire?.positions.splice(0);
+}
+
+/** Finds and masks the secrets of a body that is as long as it will get. */
+function searchBody(channel: Channel, message: Message): void {
+  const { locate } = channel.environment;
+  if (message.searched || locate === undefined || message.body.length === 0) return;
+  message.searched = true;
+  const ranges = locate('body', keptBytes(message.body));
+  if (ranges.length === 0) return;
+  fillRanges(ownBytes(message.body), ranges);
+  maskWire(channel, message, ranges);
+}
+
+/** One block of an event stream is read: `ranges` are its secrets, `end` is where it ends in the body. */
+function maskBlock(channel: Channel, message: Message, ranges: readonly Range[], end: number): void {
+  const { wire, body } = message;
+  if (ranges.length > 0) fillRanges(keptBytes(body), ranges);
+  if (wire === null) return;
+  maskWire(channel, message, ranges);
+  eachWireRange(wire, end - 1, end, (_start, after) => channel.hold?.settle(message.direction, after));
+  const pieces = wire.offsets.length;
+  forgetBefore(wire, end - 1);
+  channel.environment.bodies.used -= (pieces - wire.offsets.length) * PIECE_COST;
+}
+
+function maskWire(channel: Channel, message: Message, ranges: readonly Range[]): void {
+  if (message.wire === null) return;
+  for (const { start, end } of ranges) {
+    eachWireRange(message.wire, start, end, (from, to) => channel.hold?.mask(message.direction, from, to));
+  }
+}

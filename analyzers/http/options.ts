@@ -1,0 +1,79 @@
+/** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
+import type { SchedulerLike } from 'rxjs';
+import type { Event } from '../../src/event.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { Counters } from '../../src/stats.ts';
+import type { LocateSecrets } from './mask.ts';
+
+type LimitName =
+  | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal'
+  | 'httpPendingPerConnection' | 'httpChunkLineBytes' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes';
+export type HttpLimits = { readonly [Name in LimitName]: number };
+
+export const HTTP_COUNTERS = [
+  'connections', 'connections_evicted', 'connections_idle',
+  'opaque_http2', 'opaque_unknown', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
+  'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
+  'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
+  'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
+  'sse_events', 'sse_truncated', 'sse_encoded', 'sse_unfinished',
+  'masked', 'withheld_chunks', 'withheld_bytes', 'held_full',
+] as const;
+export type HttpCounter = (typeof HTTP_COUNTERS)[number];
+
+export interface HttpOptions {
+  /** Id of the next event: `<host>.<boot>.<collector>.<sequence>`. */
+  readonly nextId: () => string;
+  readonly counters?: Counters<HttpCounter> | undefined;
+  readonly limits?: Partial<HttpLimits> | undefined;
+  /** Where secrets are. Without it nothing is masked. */
+  readonly locateSecrets?: LocateSecrets | undefined;
+  /** `tls` chunks will be written: hold each until its secrets are known and masked. */
+  readonly raw?: boolean | undefined;
+  /** With `raw`: let bytes that no parser could read pass. */
+  readonly keepOpaque?: boolean | undefined;
+  /** Flushes idle connections although no event comes; without it only the time of events counts. */
+  readonly scheduler?: SchedulerLike | undefined;
+}
+
+/** A quantity that all connections share. */
+export interface Budget {
+  readonly limit: number;
+  used: number;
+}
+
+export interface Environment {
+  readonly limits: HttpLimits;
+  readonly counters: Counters<HttpCounter>;
+  readonly nextId: () => string;
+  readonly locate: LocateSecrets | undefined;
+  readonly raw: boolean;
+  readonly keepOpaque: boolean;
+  /** Body bytes in memory, over all connections. */
+  readonly bodies: Budget;
+  /** Bytes of chunks that wait for their masks. */
+  readonly held: Budget;
+  emit(event: Event): void;
+}
+
+export function createEnvironment(options: HttpOptions, emit: (event: Event) => void): Environment {
+  const limits: HttpLimits = { ...LIMITS, ...options.limits };
+  const keepOpaque = options.keepOpaque ?? false;
+  return {
+    limits,
+    counters: options.counters ?? new Counters(HTTP_COUNTERS),
+    nextId: options.nextId,
+    locate: options.locateSecrets,
+    // Nothing would be masked and nothing left out: then nothing needs to wait either.
+    raw: (options.raw ?? false) && !(keepOpaque && options.locateSecrets === undefined),
+    keepOpaque,
+    bodies: { limit: limits.httpBodyBytesTotal, used: 0 },
+    held: { limit: limits.rawHeldBytes, used: 0 },
+    emit,
+  };
+}
+
+/** The counters to give as an option and to report from. */
+export function createHttpCounters(): Counters<HttpCounter> {
+  return new Counters(HTTP_COUNTERS);
+}

@@ -1,0 +1,53 @@
+/**
+ * What a connection speaks, told by its first bytes; each protocol is one
+ * implementation of `Protocol`. HTTP/2 and others join here.
+ */
+import type { Direction } from '../../src/event.ts';
+import { CR, LF } from '../http1/bytes.ts';
+import { guess } from '../http1/start-line.ts';
+
+export interface End {
+  readonly reason: string;
+  /** The connection itself ended, as opposed to our watching it. */
+  readonly clean: boolean;
+}
+
+export interface Protocol {
+  /** Bytes of one direction, in order and without repeats. `fresh`: a call of the program began with them. */
+  data(direction: Direction, bytes: Buffer, position: number, fresh: boolean): void;
+  /** Bytes of one direction that will never come, or (`withheld`) that the capture left out. */
+  missing(direction: Direction, position: number, count: number, withheld: boolean): void;
+  /** Emits what is in progress. No call follows. */
+  end(end: End): void;
+}
+
+export type Detected = 'http1' | 'http2' | 'unknown' | 'more';
+
+/** The connection preface of RFC 9113 §3.4. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** A frame header of HTTP/2, and its type SETTINGS: what a server sends first. */
+const FRAME_HEADER_BYTES = 9;
+const SETTINGS = 4;
+/** No more bytes than these are needed to decide. */
+export const DETECT_BYTES = 64;
+
+export function detect(bytes: Buffer): Detected {
+  let at = 0;
+  while (bytes[at] === CR || bytes[at] === LF) at++;
+  if (at === bytes.length) return bytes.length < DETECT_BYTES ? 'more' : 'unknown';
+  if (at === 0 && isPrefix(bytes, PREFACE)) return bytes.length >= 16 ? 'http2' : 'more';
+  if (at === 0 && bytes[0] === 0) return detectSettings(bytes);
+  const kind = guess(bytes, at, bytes.length);
+  if (kind === 'more') return bytes.length < DETECT_BYTES ? 'more' : 'unknown';
+  return kind === 'other' ? 'unknown' : 'http1';
+}
+
+function detectSettings(bytes: Buffer): Detected {
+  if (bytes.length < FRAME_HEADER_BYTES) return bytes.length > 3 && bytes[3] !== SETTINGS ? 'unknown' : 'more';
+  return bytes[3] === SETTINGS && bytes.readUInt32BE(5) === 0 ? 'http2' : 'unknown';
+}
+
+function isPrefix(bytes: Buffer, of: Buffer): boolean {
+  const length = Math.min(bytes.length, of.length);
+  return bytes.compare(of, 0, length, 0, length) === 0;
+}

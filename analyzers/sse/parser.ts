@@ -1,0 +1,77 @@
+/**
+ * Reads the fields of one block of an event stream (WHATWG HTML §9.2.6): data
+ * over several lines, event, id, retry; comments and unknown fields are ignored.
+ * The last event id lives as long as the stream; everything else is a block's own.
+ */
+export interface SseFields {
+  readonly event: string;
+  readonly data: string;
+  readonly lastEventId: string | null;
+  readonly retryMs: number | null;
+}
+
+export interface SseParser {
+  lastEventId: string | null;
+  /** Only the first block can begin with a byte order mark. */
+  first: boolean;
+}
+
+interface Block {
+  event: string;
+  data: string | null;
+  retryMs: number | null;
+}
+
+export function createSseParser(): SseParser {
+  return { lastEventId: null, first: true };
+}
+
+/** null when the block has no data, and so is no event. */
+export function parseBlock(parser: SseParser, bytes: Buffer): SseFields | null {
+  let text = bytes.toString('utf8');
+  if (parser.first && text.charCodeAt(0) === 0xfeff) text = text.slice(1);
+  parser.first = false;
+  const block: Block = { event: '', data: null, retryMs: null };
+  let at = 0;
+  while (at < text.length) {
+    const end = endOfLine(text, at);
+    if (end > at) takeLine(parser, block, text.slice(at, end));
+    at = end + (text.charCodeAt(end) === 0x0d && text.charCodeAt(end + 1) === 0x0a ? 2 : 1);
+  }
+  if (block.data === null) return null;
+  return {
+    event: block.event === '' ? 'message' : block.event,
+    data: block.data,
+    lastEventId: parser.lastEventId,
+    retryMs: block.retryMs,
+  };
+}
+
+function endOfLine(text: string, start: number): number {
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x0a || code === 0x0d) return i;
+  }
+  return text.length;
+}
+
+function takeLine(parser: SseParser, block: Block, line: string): void {
+  const colon = line.indexOf(':');
+  const name = colon === -1 ? line : line.slice(0, colon);
+  const from = line.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1;
+  const value = colon === -1 ? '' : line.slice(from);
+  switch (name) {
+    case 'data':
+      block.data = block.data === null ? value : `${block.data}\n${value}`;
+      break;
+    case 'event':
+      block.event = value;
+      break;
+    case 'id':
+      if (!value.includes('\0')) parser.lastEventId = value;
+      break;
+    case 'retry':
+      if (/^[0-9]+$/.test(value)) block.retryMs = Number(value);
+      break;
+  }
+}
