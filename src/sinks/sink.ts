@@ -18,6 +18,11 @@ export interface EventBatch {
 export interface Sink {
   readonly name: string;
   write(batch: EventBatch): void;
+  /**
+   * Resolves when the sink can take more without refusing: for a source that
+   * can wait, such as a replay. A sink without it never refuses for long.
+   */
+  ready?(): Promise<void>;
   /** Delivers what it holds, as far as it can, within a bounded time. Safe twice. */
   close(): Promise<void>;
   stats(): StageStats;

@@ -1,0 +1,103 @@
+/** One readable line per event: time, source, who, and a sentence. Pure. */
+import { assertUnreachable, type Event, type HttpData, type ProcessData, type Source, type StdioData, type TlsData } from '../event.ts';
+import { toDate } from '../time.ts';
+import { escapeText, fitColumns, formatBytes, formatDuration, quotePayload } from './text.ts';
+
+export interface LineStyle {
+  readonly colour: boolean;
+  /** Width of the terminal; null where lines may be of any length. */
+  readonly columns: number | null;
+}
+
+/** SGR codes: distinct on dark and light grounds. */
+const COLOURS: Readonly<Record<Source, string>> = {
+  process: '32', tls: '90', stdio: '36', http: '35', sse: '34', probe: '90', loss: '31', log: '33',
+};
+const BADGE_WIDTH = 7;
+/** Characters of free text in a line without a width. */
+const EXCERPT = 160;
+
+export function describeLine(event: Event, style: LineStyle): string {
+  const badge = event.source.padEnd(BADGE_WIDTH);
+  const start = `${clock(event)} `;
+  const who = event.pid === 0 ? '' : `${event.pid} ${escapeText(event.comm)}  `;
+  const rest = ` ${who}${describe(event)}`;
+  const fitted = style.columns === null ? rest : fitColumns(rest, Math.max(style.columns - start.length - badge.length, 20));
+  return start + (style.colour ? `\x1b[${COLOURS[event.source]}m${badge}\x1b[0m` : badge) + fitted;
+}
+
+/** The sentence alone, safe to print. */
+export function describe(event: Event): string {
+  switch (event.source) {
+    case 'process': return describeProcess(event.data);
+    case 'tls': return describeTls(event.data);
+    case 'stdio': return describeStdio(event.data);
+    case 'http': return describeHttp(event.data);
+    case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
+    case 'probe': {
+      const { status, library, path, method, reason } = event.data;
+      const how = [method, reason].filter((part) => part !== null).join(', ');
+      return escapeText(`${status} ${library ?? 'TLS'} in ${path}${how === '' ? '' : ` (${how})`}`);
+    }
+    case 'loss': {
+      const { lost, of, stage, cause, bytes } = event.data;
+      return escapeText(`lost ${lost} ${of}${bytes > 0 ? ` with ${formatBytes(bytes)}` : ''} in ${stage}: ${cause}`);
+    }
+    case 'log': return escapeText(`${event.data.level}: ${event.data.message}`);
+    default: return assertUnreachable(event);
+  }
+}
+
+function clock(event: Event): string {
+  const date = toDate(event.timestamp);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+function describeProcess(data: ProcessData): string {
+  switch (data.event) {
+    case 'FORK': return `fork of ${data.ppid}`;
+    case 'EXEC': return `${data.existing ? 'running' : 'exec'} ${escapeText(commandLine(data.filename, data.argv))}`;
+    case 'EXIT': {
+      const end = data.signal === null ? `exit ${data.exit_code ?? '?'}` : `killed by ${data.signal}`;
+      return `${end} after ${formatDuration(data.duration_ms)}${data.core_dumped ? ', core dumped' : ''}`;
+    }
+    default: return assertUnreachable(data);
+  }
+}
+
+/** The file that ran, then the arguments, quoted where a shell would need it. */
+function commandLine(filename: string, argv: readonly string[]): string {
+  const words = [filename, ...argv.slice(1)].slice(0, 64);
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.slice(0, 1024)}'`)).join(' ').slice(0, 4096);
+}
+
+function describeTls(data: TlsData): string {
+  if (data.event === 'CLOSE') return `close ${escapeText(data.connection)}`;
+  const withheld = data.withheld === undefined ? '' : `, ${formatBytes(data.withheld)} withheld`;
+  return `${data.direction} ${formatBytes(data.len)}${withheld} ${quotePayload(data.payload, EXCERPT)}${data.truncated ? ' truncated' : ''}`;
+}
+
+function describeStdio(data: StdioData): string {
+  const usual = data.role === 'stdin' ? 'read' : 'write';
+  const where = data.role === 'other' ? `fd ${data.fd} ${escapeText(data.target)}` : data.role;
+  const direction = data.direction === usual && data.role !== 'other' ? '' : ` ${data.direction}`;
+  return `${where}${direction} ${formatBytes(data.len)} ${quotePayload(data.payload, EXCERPT)}${data.truncated ? ' truncated' : ''}`;
+}
+
+function describeHttp(data: HttpData): string {
+  const parts = [
+    escapeText(data.method),
+    escapeText(data.url),
+    data.status === null ? 'no response' : String(data.status),
+    data.latency_ms === null ? '' : formatDuration(data.latency_ms),
+    `${formatBytes(data.request_body_bytes)}→${formatBytes(data.response_body_bytes)}`,
+    data.sse_events === null ? '' : `${data.sse_events} SSE events`,
+    data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
+  ];
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function excerpt(text: string): string {
+  return escapeText(text.slice(0, EXCERPT));
+}
