@@ -65,6 +65,12 @@ export const LIMITS = {
   batchDelayMs: 100,
   /** Bytes a file sink may hold while the disk is slow; more is refused and counted. */
   fileQueuedBytes: 32 * MIB,
+  /** A file sink whose write failed tries again this often; at close it has this long to write what it holds. */
+  fileRetryMs: 1000,
+  fileCloseMs: 10_000,
+  /** Bytes that may wait for a slow terminal or pipe; more is refused and counted. At close it has this long. */
+  consoleQueuedBytes: 8 * MIB,
+  consoleCloseMs: 2000,
   /** Rotation of the JSONL file. */
   fileRotateBytes: 512 * MIB,
   fileRotateKeep: 5,
