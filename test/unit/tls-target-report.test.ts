@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import type { TlsEvent } from '../../src/event.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { createTlsReport } from '../../src/runners/tls-report.ts';
+import { nanoseconds } from '../../src/time.ts';
+
+const curl = { pid: 5, comm: 'curl', key: 'h.b.1.5', session: 'h.b.1.5' };
+const libssl = { path: '/lib/libssl.so.3', state: 'attached', library: 'openssl', reason: null } as const;
+
+function chunk(direction: 'read' | 'write', len: number): TlsEvent {
+  return {
+    timestamp: nanoseconds(1n), source: 'tls', pid: 5, comm: 'curl', id: 'x', process: 'h.b.1.5', session: 'h.b.1.5',
+    data: {
+      event: 'DATA', connection: 'c', direction, len, total: len, offset: 0, position: 0, payload: Buffer.alloc(len),
+      truncated: false, fault: false, tid: 5, library: 'openssl',
+    },
+  };
+}
+
+test('a process whose bytes were seen is told with their number', () => {
+  const report = createTlsReport();
+  report.library(curl, libssl);
+  report.chunk(chunk('write', 10));
+  report.chunk(chunk('read', 20));
+  report.chunk(chunk('read', 5));
+  expect(report.rows()).toEqual([{
+    pid: 5, comm: 'curl', process: 'h.b.1.5', root: true, state: 'captured', libraries: ['/lib/libssl.so.3'],
+    readBytes: 25, writtenBytes: 10, reason: null,
+  }]);
+});
+
+test('a root without TLS is told, and why nothing was captured', () => {
+  const report = createTlsReport();
+  report.root(curl);
+  expect(report.rows()).toMatchObject([{ state: 'none', reason: 'no TLS library found' }]);
+});
+
+test.each([
+  [{ ...libssl }, 'silent'],
+  [{ path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet' } as const, 'unsupported'],
+  [{ path: '/lib/libssl.so', state: 'failed', library: 'openssl', reason: 'no space' } as const, 'failed'],
+])('a process with a library and no byte is told with the reason: %o', (file, state) => {
+  const report = createTlsReport();
+  report.library({ ...curl, session: 'h.b.0.1' }, file);
+  expect(report.rows()).toMatchObject([{ state, root: false }]);
+  expect(report.rows()[0]?.reason).toContain(file.reason ?? 'no TLS read or write succeeded');
+});
+
+test('rows beyond the limit are counted', () => {
+  const report = createTlsReport();
+  for (let pid = 1; pid <= LIMITS.tlsReportRows + 3; pid++) report.root({ pid, comm: 'x', key: `k${pid}`, session: `k${pid}` });
+  expect(report.rows()).toHaveLength(LIMITS.tlsReportRows);
+  expect(report.omitted).toBe(3);
+});
