@@ -71,6 +71,8 @@ export const LIMITS = {
   /** Bytes that may wait for a slow terminal or pipe; more is refused and counted. At close it has this long. */
   consoleQueuedBytes: 8 * MIB,
   consoleCloseMs: 2000,
+  /** One line of a capture: two bodies at their limit in base64, twice over. A longer one is left out. */
+  replayLineBytes: 64 * MIB,
   /** Rotation of the JSONL file. */
   fileRotateBytes: 512 * MIB,
   fileRotateKeep: 5,
