@@ -3,8 +3,7 @@
  * it. Nothing here acts or prints, so that the reference in README.md can be
  * made of it.
  */
-import { Command, CommanderError } from 'commander';
-import type { Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { AgentsightError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { OPTION_GROUPS } from './options.ts';
@@ -90,6 +89,7 @@ function createProgram({ width, write }: Output, onCommand: OnCommand): Command 
     .helpCommand('help [command]', 'the same')
     .version(VERSION, '-V, --version', 'the version')
     .configureOutput({ writeOut: write, writeErr: () => undefined, getOutHelpWidth: () => width, getOutHasColors: () => false })
+    .configureHelp({ formatHelp: commandsFirst })
     .exitOverride();
   for (const name of COMMAND_NAMES) addCommand(program, name, onCommand);
   return program;
@@ -100,13 +100,20 @@ function addCommand(program: Command, name: CommandName, onCommand: OnCommand): 
   const command = program.command(name)
     .description(SUMMARIES[name])
     .usage(name === 'trace' ? '[options] [-- COMMAND [ARGS…]]' : name === 'replay' ? '[options] FILE' : '[options]')
-    .helpOption('-h, --help', 'this text')
+    .addHelpOption(new Option('-h, --help', 'this text').helpGroup('General:'))
     .action(() => onCommand(name, givenFlags(command), command.args));
   if (examples !== undefined) command.addHelpText('before', examples.trimStart());
   if (name === 'replay') command.argument('<file>', 'a capture written with -o; - for stdin');
   for (const { heading, options } of OPTION_GROUPS[name] as readonly { heading: string; options: readonly Option[] }[]) {
     for (const option of options) command.addOption(option.helpGroup(heading));
   }
+}
+
+/** What there is to do comes before how. */
+function commandsFirst(command: Command, help: Help): string {
+  const text = Help.prototype.formatHelp.call(help, command, help);
+  const [before, options, commands] = text.split(/^(?=Options:|Commands:)/m);
+  return commands === undefined ? text : `${before}${commands.trimEnd()}\n\n${options?.trimEnd()}\n`;
 }
 
 /** commander counts a --no-x that was not given as x: true; only what was typed may outrank the other places. */

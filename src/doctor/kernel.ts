@@ -47,7 +47,7 @@ function checkBtf(): Check {
 
 function checkLockdown(): Check {
   const mode = /\[(\w+)\]/.exec(read('/sys/kernel/security/lockdown') ?? '')?.[1];
-  if (mode === undefined) return ok('lockdown', 'none known');
+  if (mode === undefined) return ok('lockdown', 'not told: securityfs is not mounted');
   if (mode !== 'confidentiality') return ok('lockdown', mode);
   return missing('lockdown', 'confidentiality: the kernel lets no BPF program read memory', {
     fix: 'boot without lockdown=confidentiality', exit: 4,
