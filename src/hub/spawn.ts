@@ -15,6 +15,8 @@ import { readHubFile, readOwned, type HubFile } from './hub-file.ts';
 import { probePort, userName } from './probe.ts';
 import { isProcessOf } from './processes.ts';
 
+export { stopHub } from './stop.ts';
+
 export interface EnsureHubOptions {
   readonly user: User;
   readonly dataDir: string;

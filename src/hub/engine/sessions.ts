@@ -2,7 +2,9 @@
  * Engine sessions. In chdb a `SET` outlives its query and stays with the
  * session: a deduplication token set for one insert would silently swallow the
  * next ones. So a request that sets anything gets a session of its own, which
- * is then closed; only requests that set nothing share the pooled ones.
+ * is then closed; only requests that set nothing share the pooled ones. A session
+ * whose query failed is closed too: after a cancelled one chdb gives what that
+ * had written so far as the result of the next query.
  */
 import type { Session } from 'chdb';
 
@@ -33,11 +35,14 @@ export class SessionPool {
   async use<T>(fresh: boolean, work: (session: Session) => Promise<T>): Promise<T> {
     await this.#enter();
     let session: Session | undefined;
+    let reusable = false;
     try {
       session = (fresh ? undefined : this.#idle.pop()) ?? this.#options.open();
-      return await work(session);
+      const result = await work(session);
+      reusable = !fresh && !this.#closed;
+      return result;
     } finally {
-      this.#leave(session, fresh);
+      this.#leave(session, reusable);
     }
   }
 
@@ -58,11 +63,9 @@ export class SessionPool {
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 
-  #leave(session: Session | undefined, fresh: boolean): void {
-    if (session !== undefined) {
-      if (fresh || this.#closed) session.close();
-      else this.#idle.push(session);
-    }
+  #leave(session: Session | undefined, reusable: boolean): void {
+    if (session !== undefined && reusable) this.#idle.push(session);
+    else session?.close();
     const next = this.#waiters.shift();
     if (next === undefined) this.#running -= 1;
     else next();
