@@ -183,10 +183,10 @@ describeKernel('trace: what the world does to it', () => {
   it('disk full while logging: said once, counted, and every line that is there is whole', async () => {
     const mount = dir.file('small');
     mkdirSync(mount);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', mount]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', mount]);
     try {
       const file = `${mount}/trace.jsonl`;
-      const flood = 'i=0; while [ $i -lt 3000 ]; do echo "line number $i of a text that fills the disk"; i=$((i+1)); done';
+      const flood = 'i=0; while [ $i -lt 12000 ]; do echo "line number $i of a text that fills the disk"; i=$((i+1)); done';
       const result = await launch(['sh', '-c', flood], ['-o', file]);
       expect(result.code, result.stderr).toBe(0);
       expect(result.stderr.match(/ENOSPC|no space left/gi)).toHaveLength(1);

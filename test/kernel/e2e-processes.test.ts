@@ -69,7 +69,8 @@ describeKernel('trace: processes and standard streams', () => {
   });
 
   it('standard streams: what was written, where, and by whom', async () => {
-    const events = await trace(['sh', '-c', 'echo to-stdout; echo to-stderr >&2; echo through-pipe | cat >/dev/null'], 0);
+    const program = 'import os; os.write(1, b"to-stdout\\n"); os.write(2, b"to-stderr\\n")';
+    const events = await trace(['sh', '-c', `/usr/bin/python3 -c '${program}'; echo through-pipe | cat >/dev/null`], 0);
     const chunks = ofSource(events, 'stdio').map(({ comm, data }) => ({
       comm, role: data['role'], direction: data['direction'], payload: data['payload'], target: String(data['target']),
     }));
