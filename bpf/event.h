@@ -57,8 +57,9 @@ struct process_fork {
 };
 
 /*
- * Followed by filename, cwd and argv, in that order, not NUL-terminated;
- * argv keeps its NUL separators. filename is what was executed as the kernel
+ * Followed by filename, cwd and argv, in that order. filename and cwd are not
+ * NUL-terminated; in argv a NUL ends each argument, the last one too unless
+ * the text was cut. filename is what was executed as the kernel
  * was given it; cwd is absolute. RECORD_TRUNCATED: argv was longer than
  * MAX_ARGV_BYTES; argv_total then says how long.
  */

@@ -207,8 +207,7 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 	record.filename_len = len > 0 ? len - 1 : 0;
 	cwd_start = read_cwd(scratch, task, &record.cwd_truncated);
 	record.cwd_len = MAX_PATH_BYTES - cwd_start;
-	/* The last argument's NUL is its end, not a separator. */
-	record.argv_total = argv_bytes > 0 ? argv_bytes - 1 : 0;
+	record.argv_total = argv_bytes;
 	record.argv_len = record.argv_total;
 	if (record.argv_len > MAX_ARGV_BYTES) {
 		record.argv_len = MAX_ARGV_BYTES;

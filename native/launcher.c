@@ -5,6 +5,9 @@
  * with the same pid. When it cannot, it writes the errno as decimal text to
  * descriptor 4 and exits as a shell would: 127 not found, 126 not executable.
  * Without the byte (the tracer is gone) it exits 125.
+ *
+ * Started as /proc/self/fd/5, for a user who cannot reach its path, it closes
+ * that descriptor: the command inherits none of ours.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,7 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { START_FD = 3, REPORT_FD = 4 };
+enum { START_FD = 3, REPORT_FD = 4, OWN_FD = 5 };
+#define OWN_LINK "/proc/self/fd/5"
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 /* The command starts as from a shell: what its parent's runtime ignores or blocks is not its own. */
@@ -62,6 +66,8 @@ int main(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	restore_signals();
+	if (strcmp(argv[0], OWN_LINK) == 0)
+		close(OWN_FD);
 	if (fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return EXIT_OURS;
 	if (wait_for_start() < 0)
