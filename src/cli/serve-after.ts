@@ -8,9 +8,9 @@ export async function serveAfter(choice: HubChoice, run: () => Promise<number>):
   try {
     const code = await run();
     // Whoever pressed Ctrl-C during the run has asked for the end already.
-    if (hub.wasInterrupted()) return code;
+    if (hub.isOver()) return code;
     process.stderr.write(`\n  the page stays up: ${hub.url}\n\nCtrl-C ends it\n`);
-    await hub.interrupted;
+    await hub.over;
     return code;
   } finally {
     await hub.close();

@@ -16,7 +16,7 @@ export async function runServe({ stop }: ServeRequest, { config: { settings }, u
   }
   const hub = await holdHub({ user, dataDir, port, store });
   process.stderr.write(`\n  ${hub.url}\n\n${hub.started ? 'Ctrl-C ends the hub' : 'this hub was running already; Ctrl-C leaves it running'}\n`);
-  await hub.interrupted;
+  await hub.over;
   await hub.close();
   return 0;
 }
