@@ -179,10 +179,11 @@ function bufferOf(payload: Uint8Array): Buffer {
 
 /** Chooses the protocol by the first bytes; true while there are too few, and the part waits. */
 function wait(state: State, lane: Lane, part: Part): boolean {
-  // In the middle of a connection nothing can be told but a message's start, when it comes.
+  // In the middle of a connection nothing can be told but a message's start, when it comes. In a
+  // capture that left out the first bytes, whatever was no HTTP was left out too: that is the same.
   const position = lane.undecided[0]?.chunk.position ?? part.chunk.position;
-  const detected = position > 0 ? 'http1'
-    : part.chunk.withheld === undefined ? detect(firstBytes([...lane.undecided, part])) : 'unknown';
+  const seek = position > 0 || part.chunk.withheld !== undefined;
+  const detected = seek ? 'http1' : detect(firstBytes([...lane.undecided, part]));
   if (detected === 'more') {
     lane.undecided.push(part);
     return true;

@@ -7,6 +7,8 @@ import type { Message } from './message.ts';
 
 export interface Exchange {
   readonly id: string;
+  /** In order of creation on its connection. */
+  readonly number: number;
   readonly request: Message | null;
   response: Message | null;
   readonly url: string;
@@ -24,16 +26,16 @@ type State = Pick<HttpData, 'state' | 'reason'>;
 const NO_REQUEST = 'request not captured';
 const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_headers'];
 
-export function exchangeOf(id: string, request: Message): Exchange {
+export function exchangeOf(id: string, number: number, request: Message): Exchange {
   const { target, method, headers } = request.head;
   return {
-    id, request, response: null, ...addressOf(method, target, headers['host']?.[0]),
+    id, number, request, response: null, ...addressOf(method, target, headers['host']?.[0]),
     started: request.first.timestamp, suspect: null,
   };
 }
 
-export function exchangeWithoutRequest(id: string, started: Nanoseconds): Exchange {
-  return { id, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
+export function exchangeWithoutRequest(id: string, number: number, started: Nanoseconds): Exchange {
+  return { id, number, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
 }
 
 /** The four forms of a request's target (RFC 9112 §3.2), made absolute as §3.3 says. */

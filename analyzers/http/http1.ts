@@ -11,7 +11,7 @@
  */
 import type { Direction } from '../../src/event.ts';
 import { FRAMING, type Framing, framingOf } from '../http1/head.ts';
-import { type Http1Handler, type Http1Parser, createHttp1Parser, feed, finish, makeOpaque, skip } from '../http1/parser.ts';
+import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, makeOpaque, skip } from '../http1/parser.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
@@ -22,6 +22,8 @@ interface Lane {
   readonly parser: Http1Parser;
   /** Carried the first byte of the message being read. */
   first: Carrier;
+  /** How many exchanges there were when it came. */
+  firstNumber: number;
   exchange: Exchange | null;
   message: Message | null;
 }
@@ -33,11 +35,13 @@ interface Http1 {
   waiting: Exchange[];
   /** A response came, nothing lost, while several requests waited. */
   pipelined: boolean;
+  /** What follows is another protocol, or cannot be paired. */
+  over: boolean;
   exchanges: number;
 }
 
 export function createHttp1(channel: Channel): Protocol {
-  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, exchanges: channel.firstExchange };
+  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, over: false, exchanges: channel.firstExchange };
   return {
     data(direction, bytes, position, fresh) {
       feed(laneOf(http, direction, position).parser, bytes, position, fresh);
@@ -57,8 +61,9 @@ function laneOf(http: Http1, direction: Direction, position: number): Lane {
 function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
-  const lane: Lane = { parser, first: http.channel.carrier, exchange: null, message: null };
+  const lane: Lane = { parser, first: http.channel.carrier, firstNumber: 0, exchange: null, message: null };
   http.lanes[direction] = lane;
+  if (http.over) makeOpaque(parser);
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
   return lane;
@@ -74,6 +79,7 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
   return {
     onStart() {
       lane().first = carrierOf(channel.carrier);
+      lane().firstNumber = http.exchanges;
     },
     onHead(kind, bytes, position, whole) {
       const from = readHead(channel, direction, kind, bytes, position);
@@ -96,10 +102,11 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
       maskFields(channel, direction, trailers, position);
     },
     onEnd(position) {
-      endOf(http, lane(), true);
+      const ended = endOf(http, lane(), true);
       channel.hold?.settle(direction, position);
+      emitWhenDone(http, ended);
     },
-    onLost: (reason) => onLost(http, lane(), reason),
+    onLost: (reason, sinceStart) => onLost(http, lane(), reason, sinceStart),
     onFragment(bytes, position) {
       maskFields(channel, direction, bytes, position);
       channel.hold?.settle(direction, position + bytes.length);
@@ -118,7 +125,7 @@ function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing
   tellOtherKind(http, direction, 'response');
   const framing = framingOf(from.head, null);
   const request = createMessage(channel, direction, from, lane.first, framing);
-  const exchange = exchangeOf(nextExchangeId(http), request);
+  const exchange = exchangeOf(nextId(http), http.exchanges++, request);
   lane.message = request;
   lane.exchange = exchange;
   http.waiting.push(exchange);
@@ -149,16 +156,16 @@ function onResponse(http: Http1, direction: Direction, from: MaskedHead): Framin
 
 function tellOtherKind(http: Http1, direction: Direction, kind: MessageKind): void {
   const other = otherLane(http, direction);
-  if (other !== null) other.parser.kind ??= kind;
+  if (other !== null) expectKind(other.parser, kind);
 }
 
-function nextExchangeId(http: Http1): string {
-  return `${http.channel.connection}#${http.exchanges++}`;
+function nextId(http: Http1): string {
+  return `${http.channel.connection}#${http.exchanges}`;
 }
 
 function orphan(http: Http1, lane: Lane): Exchange {
   http.channel.environment.counters.add('responses_unpaired');
-  return exchangeWithoutRequest(nextExchangeId(http), lane.first.timestamp);
+  return exchangeWithoutRequest(nextId(http), http.exchanges++, lane.first.timestamp);
 }
 
 /** The request that the response just begun answers. */
@@ -175,35 +182,45 @@ function takeWaiting(http: Http1): Exchange | undefined {
   return last;
 }
 
-/** The message of the lane has ended, whole or not. */
-function endOf(http: Http1, lane: Lane, whole: boolean): void {
+/** The message of the lane has ended, whole or not. Returns its exchange. */
+function endOf(http: Http1, lane: Lane, whole: boolean): Exchange | null {
   const { message, exchange } = lane;
   lane.message = null;
   lane.exchange = null;
-  if (message === null || exchange === null) return;
+  if (message === null) return null;
   if (whole) message.last = http.channel.carrier.timestamp;
   endMessage(http.channel, message, whole);
-  const requestDone = exchange.request === null || exchange.request.done;
-  if (requestDone && exchange.response?.done === true) emitExchange(http.channel, exchange, '');
+  return exchange;
+}
+
+function emitWhenDone(http: Http1, exchange: Exchange | null): void {
+  if (exchange === null || exchange.response?.done !== true) return;
+  if (exchange.request === null || exchange.request.done) emitExchange(http.channel, exchange, '');
 }
 
 function breakOff(http: Http1, lane: Lane, reason: string): void {
   if (lane.message !== null) lane.message.fault ??= reason;
-  endOf(http, lane, false);
+  emitWhenDone(http, endOf(http, lane, false));
 }
 
-/** Where responses are lost, any request that waits may have been answered in them. */
-function onLost(http: Http1, lane: Lane, reason: string): void {
+/**
+ * Where responses are lost, any request that waits may have been answered in
+ * them, but for those that came after the bytes in question.
+ */
+function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): void {
   http.channel.environment.counters.add('resynchronised');
   breakOff(http, lane, reason);
   if (lane.parser.kind === 'request') return;
-  for (const exchange of http.waiting) exchange.suspect ??= reason;
+  const before = sinceStart ? lane.firstNumber : http.exchanges;
+  for (const exchange of http.waiting) {
+    if (exchange.number < before) exchange.suspect ??= reason;
+  }
 }
 
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
 function upgrade(http: Http1, lane: Lane): void {
   http.channel.environment.counters.add('opaque_upgraded');
-  endOf(http, lane, true);
+  emitWhenDone(http, endOf(http, lane, true));
   abandon(http, 'connection changed its protocol');
   leaveHttp(http);
 }
@@ -219,6 +236,7 @@ function overrun(http: Http1): void {
 }
 
 function leaveHttp(http: Http1): void {
+  http.over = true;
   for (const lane of lanesOf(http)) makeOpaque(lane.parser);
 }
 

@@ -24,8 +24,11 @@ export interface Http1Handler {
   onTrailers(trailers: Buffer, position: number): void;
   /** The message is whole; `position` is that of the byte after it. */
   onEnd(position: number): void;
-  /** What follows cannot be told; the message in progress, if any, has no end. */
-  onLost(reason: string): void;
+  /**
+   * What follows cannot be told; the message in progress, if any, has no end.
+   * `sinceStart`: nothing from the last `onStart` on was a message.
+   */
+  onLost(reason: string, sinceStart: boolean): void;
   /** Bytes of a head or trailer that never became whole. */
   onFragment(bytes: Buffer, position: number): void;
   /** Bytes that were skipped: no message was found in them. */
@@ -127,7 +130,7 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
   p.state = SEEK;
   p.atLine = withheld;
   p.tentative = false;
-  if (!tentative) p.handler.onLost(reason);
+  if (!tentative) p.handler.onLost(reason, false);
 }
 
 function faultOf(state: number): string {
@@ -141,6 +144,14 @@ export function finish(p: Http1Parser, position: number, clean: boolean): void {
   dropGathered(p);
   p.state = OPAQUE;
   if (state === UNTIL_CLOSE && clean) p.handler.onEnd(position);
+}
+
+/** The other direction told what this one carries. A line that was read as something else is none. */
+export function expectKind(p: Http1Parser, kind: MessageKind): void {
+  p.kind ??= kind;
+  if (p.state !== LINE || couldStart(p, p.gathered, p.gatheredLength)) return;
+  p.base = p.gatherPosition;
+  fail(p, p.gatheredLength, false);
 }
 
 /** What follows is no HTTP/1 any more. */
@@ -338,19 +349,20 @@ function stepChunkEnd(p: Http1Parser, bytes: Buffer, at: number): number {
 function failChunk(p: Http1Parser, at: number): number {
   p.state = SEEK;
   p.atLine = false;
-  p.handler.onLost(BAD_CHUNK);
+  p.handler.onLost(BAD_CHUNK, false);
   return at;
 }
 
 /** The gathered line started no message: what was read of it is skipped. */
 function fail(p: Http1Parser, at: number, atLine: boolean, reason: string = NOT_HTTP): void {
   const { tentative } = p;
+  const sinceStart = p.state === LINE;
   p.state = SEEK;
   p.atLine = atLine;
   p.tentative = false;
   p.gathered = NOTHING;
   p.gatheredLength = 0;
-  if (!tentative) p.handler.onLost(reason);
+  if (!tentative) p.handler.onLost(reason, sinceStart);
   p.handler.onSkipped(p.gatherPosition, p.base + at);
 }
 

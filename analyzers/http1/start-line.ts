@@ -5,7 +5,7 @@
  * client writes them. Methods are taken as upper-case letters, digits, `-` and
  * `_`, as every registered one is, so that plain text is not taken for HTTP.
  */
-import { CR, LF, SPACE, isDigit, isUpper } from './bytes.ts';
+import { CR, SPACE, isDigit, isUpper } from './bytes.ts';
 
 export type MessageKind = 'request' | 'response';
 /** `more`: what is there could still become a message. */
@@ -61,14 +61,13 @@ function isStatusLine(bytes: Buffer, start: number, end: number): boolean {
     && isDigit(bytes[start + 9]) && isDigit(bytes[start + 10]) && isDigit(bytes[start + 11]);
 }
 
-/** `METHOD SP target SP HTTP/1.x`: a target of at least one byte between two different spaces. */
+/** `METHOD SP target SP HTTP/1.x`: two spaces, with a target between them. */
 function isRequestLine(bytes: Buffer, start: number, end: number): boolean {
   const version = end - 8;
   if (version - start < 4 || !startsLikeVersion(bytes, version, end) || !isDigit(bytes[end - 1])) return false;
   if (bytes[version - 1] !== SPACE) return false;
   for (let i = start; i < version; i++) {
-    if (bytes[i] === SPACE) return i < version - 2;
-    if (bytes[i] === LF) return false;
+    if (bytes[i] === SPACE) return i < version - 2 && bytes.indexOf(SPACE, i + 1) === version - 1;
   }
   return false;
 }
