@@ -52,7 +52,7 @@ export function createApi(options: ApiOptions): Api {
     const headers: Record<string, string> = options.token === null ? {} : { authorization: `Bearer ${options.token}` };
     let response: Response;
     try {
-      response = await send(url, { headers, signal, cache: 'no-store' });
+      response = await send(url, { headers, signal });
     } catch (cause) {
       if (signal.aborted) throw cause;
       throw new ApiError(0, 'UNREACHABLE', 'could not reach the hub');

@@ -78,7 +78,7 @@ function drawMarks(scene: Scene, group: Group, track: Track): void {
     const marked = row.id === scene.selectedId || row.id === scene.hoveredId;
     if (row.kind !== 'EXEC' && !marked) return;
     context.fillStyle = marked ? palette.accent : row.tone === 'plain' ? palette.process : palette.warn;
-    const size = marked ? 6 : 4;
+    const size = marked ? 6.5 : 5;
     context.beginPath();
     context.moveTo(x, y - size);
     context.lineTo(x + size, y);
@@ -104,28 +104,41 @@ function drawExchanges(scene: Scene, lane: Lane, track: Track): void {
     const colour = row.tone === 'error' ? palette.error : row.tone === 'warn' ? palette.warn : palette.http;
     context.fillStyle = colour;
     roundBar(context, { x: left, y, width, height, radius: 3 });
-    if (middle - left >= 1) {
-      // Waiting for the first byte: the same bar, pale.
-      context.fillStyle = palette.panel;
-      context.globalAlpha = 0.55;
-      context.fillRect(left + 2, y + 1, Math.min(middle - left, width - 3) - 2 > 0 ? Math.min(middle - left, width - 3) - 2 : 0, height - 2);
-      context.globalAlpha = 1;
+    const waiting = Math.min(middle - left, width - 2) - 1;
+    if (waiting > 1) {
+      // Waiting for the first byte: the same bar, hollow.
+      context.fillStyle = palette['http-soft'];
+      context.fillRect(left + 1, y + 1, waiting, height - 2);
     }
     if (row.id === scene.selectedId || row.id === scene.hoveredId) outline(scene, { x: left, y, width, height, radius: 3 }, row.id === scene.selectedId);
-    if (width > 46) label(scene, row, Math.max(0, left), y, Math.min(width, scale.widthPx - Math.max(0, left)), height);
+    drawLabel(scene, row, { left, middle: Math.min(middle, left + width), right: left + width, y, height });
   }
 }
 
-function label(scene: Scene, row: Row, x: number, y: number, width: number, height: number): void {
-  const { context, palette } = scene;
+interface LabelPlace {
+  readonly left: number;
+  readonly middle: number;
+  readonly right: number;
+  readonly y: number;
+  readonly height: number;
+}
+
+/** On the part of the bar with more room that is in the window: waiting or receiving. */
+function drawLabel(scene: Scene, row: Row, place: LabelPlace): void {
+  const { context, palette, scale } = scene;
+  const [left, middle, right] = [place.left, place.middle, place.right].map((x) => Math.min(Math.max(x, 0), scale.widthPx)) as [number, number, number];
+  const onWaiting = middle - left > right - middle;
+  const from = onWaiting ? left : middle;
+  const width = (onWaiting ? middle : right) - from;
+  if (width < 34) return;
   context.save();
   context.beginPath();
-  context.rect(x, y, width - 6, height);
+  context.rect(from, place.y, width - 5, place.height);
   context.clip();
   context.font = scene.font;
   context.textBaseline = 'middle';
-  context.fillStyle = palette['on-bar'];
-  context.fillText(shortTarget(row.title), x + 6, y + height / 2 + 0.5);
+  context.fillStyle = onWaiting ? palette.text : palette['on-bar'];
+  context.fillText(shortTarget(row.title), from + 6, place.y + place.height / 2 + 0.5);
   context.restore();
 }
 

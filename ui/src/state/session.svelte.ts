@@ -16,6 +16,8 @@ const FLUSH_MS = 50;
 const PENDING_EVENTS = 50_000;
 /** An exchange is written when it ends and stamped when it began: look this far back for it. */
 const EXCHANGE_REACH_NS = 10 * 60e9;
+/** The page's idea of the hub's clock may be late by this much. */
+const CLOCK_SLACK_NS = 2e9;
 const BACKFILL_TRIES = 3;
 /** Fetched again for a window older than what is in memory. */
 const PAST_ROWS = 40_000;
@@ -186,10 +188,10 @@ export class SessionModel {
   }
 
   #onFrame(frame: LiveFrame): void {
-    if (frame.kind === 'status') return this.#onInfo(frame.info);
-    if (frame.kind === 'hello' || frame.kind === 'heartbeat') {
-      this.#clockNs = this.base.toOffset(frame.now) - performance.now() * 1e6;
+    if (frame.kind !== 'events') {
+      this.#setClock(frame.kind === 'status' ? frame.info.now : frame.now, frame.kind === 'hello');
       if (frame.kind === 'hello') this.#onHello();
+      if (frame.kind === 'status') this.#onInfo(frame.info);
       this.#lastFrameNs = this.nowNs();
       return;
     }
@@ -199,6 +201,12 @@ export class SessionModel {
     if (!overflow) this.#pending.push(...frame.events);
     this.#lastFrameNs = this.nowNs();
     this.#flushTimer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+  }
+
+  /** A frame that travelled or waited long makes the clock late, so the earliest estimate of one connection is kept. */
+  #setClock(now: string, first: boolean): void {
+    const estimate = this.base.toOffset(now) - performance.now() * 1e6;
+    this.#clockNs = first ? estimate : Math.max(this.#clockNs, estimate);
   }
 
   #onHello(): void {
@@ -212,7 +220,7 @@ export class SessionModel {
     const times = events.map((event) => this.base.toOffset(event.timestamp));
     const pending = this.#pending.reduce((latest, event) => Math.max(latest, this.base.toOffset(event.timestamp)), this.newest);
     const last = times.reduce((latest, time) => Math.max(latest, time), pending);
-    this.#openGap({ from: Math.min(pending, ...times.slice(0, 1)), to: Math.max(last, pending + 1e6, this.nowNs()) }, dropped);
+    this.#openGap({ from: times.reduce((first, time) => Math.min(first, time), pending), to: Math.max(last, pending + 1e6, this.nowNs()) }, dropped);
   }
 
   #openGap(span: Span, dropped: number | null): void {
@@ -229,12 +237,15 @@ export class SessionModel {
         // The store takes a batch some tenths of a second after the stream does.
         await pause(400 * (attempt + 1), this.#abort.signal);
         const take = (events: readonly ApiEvent[]): number => this.#take(events).length;
-        filled += await this.#fetch(gap, {}, STORE_ROWS / PAGE_EVENTS, take);
-        filled += await this.#fetch({ from: gap.from - EXCHANGE_REACH_NS, to: gap.to }, { source: 'http' }, 4, take);
-        if (gap.dropped === null || filled >= gap.dropped) break;
+        let fresh = await this.#fetch({ from: gap.from, to: gap.to + CLOCK_SLACK_NS }, {}, STORE_ROWS / PAGE_EVENTS, take);
+        fresh += await this.#fetch({ from: gap.from - EXCHANGE_REACH_NS, to: gap.to + CLOCK_SLACK_NS }, { source: 'http' }, 4, take);
+        filled += fresh;
+        // The count may include events of other sessions, so it can stay out of reach: then stop when nothing more comes.
+        if (gap.dropped !== null && filled >= gap.dropped) break;
+        if (fresh === 0 && filled > 0) break;
       }
       await this.#loadProcesses();
-      this.gaps = setGap(this.gaps, gap.id, gap.dropped !== null && filled < gap.dropped ? 'failed' : 'filled');
+      this.gaps = setGap(this.gaps, gap.id, 'filled');
     } catch {
       if (!this.#abort.signal.aborted) this.gaps = setGap(this.gaps, gap.id, 'failed');
     }
