@@ -213,6 +213,19 @@ void Drain::Rest(bool busy) {
   }
 }
 
+namespace {
+
+// What onBatch throws is an uncaught exception, as from any event handler.
+// Left pending, Node would only warn of it.
+void ReportException(Napi::Env env) {
+  napi_value exception;
+  if (env.IsExceptionPending() && napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
+    napi_fatal_exception(env, exception);
+  }
+}
+
+}  // namespace
+
 void Drain::CallJs(Napi::Env env, Napi::Function on_batch, Drain* drain, void*) {
   // Without an environment the queue is being emptied at its end.
   if (static_cast<napi_env>(env) == nullptr) return;
@@ -229,21 +242,17 @@ void Drain::Deliver(Napi::Env env, Napi::Function on_batch) {
   }
   // Those that come meanwhile have their own notification: the event loop gets its turn.
   for (size_t index = 0; index < batches && !closed_; index++) {
-    if (DeliverOne(env, on_batch)) continue;
-    // It threw: the exception goes to the process's handler, the rest comes after it.
-    std::unique_lock lock(mutex_);
-    Notify(lock);
-    return;
+    DeliverOne(env, on_batch);
   }
   if (!closed_) SettleWaiters(env);
 }
 
-bool Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
+void Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
   Napi::HandleScope scope(env);
   Batch batch;
   {
     std::unique_lock lock(mutex_);
-    if (queue_.empty()) return true;
+    if (queue_.empty()) return;
     batch = std::move(queue_.front());
     queue_.pop_front();
   }
@@ -257,7 +266,7 @@ bool Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
     if (spare_.size() < kSpareBatches) spare_.push_back(std::move(batch));
   }
   room_.notify_one();
-  return !env.IsExceptionPending();
+  ReportException(env);
 }
 
 void Drain::SettleWaiters(Napi::Env env) {
