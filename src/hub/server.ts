@@ -112,9 +112,9 @@ async function addPage(app: FastifyInstance, pageDir: string): Promise<void> {
   });
 }
 
-/** The page keeps its state in the path: whatever is no file is the page itself. */
+/** The page keeps its state in the path, keys with dots too: whatever is no file of the build is the page itself. */
 function wantsPage(request: FastifyRequest): boolean {
-  return request.method === 'GET' && !/\.[a-z0-9]{1,8}$/i.test(request.url.split('?', 1)[0] ?? '');
+  return request.method === 'GET' && !request.url.startsWith('/assets/');
 }
 
 function sendIndex(reply: FastifyReply): FastifyReply {

@@ -91,10 +91,17 @@ function isHighSurrogate(unit: number): boolean {
 function cutParts(parts: EventRow['parts']): CutJson {
   const members = parts.map(([key, json, bytes]) => {
     const whole = Number(bytes) <= Buffer.byteLength(json);
-    const text = whole ? cutText(json).json : cutPiece(json);
+    const text = whole ? cutWhole(json) : cutPiece(json);
     return `${JSON.stringify(key)}:${text}`;
   });
   return { json: `{${members.join(',')}}`, cut: true };
+}
+
+function cutWhole(json: string): string {
+  const value = parseJson(json);
+  if (value === undefined) return 'null';
+  const result = cutValue(value);
+  return result.cut ? JSON.stringify(result.value) : json;
 }
 
 function cutPiece(json: string): string {
