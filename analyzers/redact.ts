@@ -10,7 +10,7 @@
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, HeaderList, Headers, HttpData } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
-import { rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
+import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
 import { SECRET_OPTION } from './redact/rules.ts';
 
 export { locateSecrets } from './redact/locate.ts';
@@ -32,22 +32,25 @@ export interface RedactOptions {
 export function redact({ enabled, counters = createRedactCounters(), derived = false }: RedactOptions): MonoTypeOperatorFunction<Event> {
   if (!enabled) return (events) => events;
   return map((event) => {
-    const masked = maskEvent(event, derived);
-    if (masked !== event) counters.add('masked_events');
+    const before = counters.get('masked_secrets');
+    const masked = maskEvent(event);
+    if (counters.get('masked_secrets') !== before) counters.add('masked_events');
     return masked;
   });
 
-  function maskEvent(event: Event, withDerived: boolean): Event {
+  function maskEvent(event: Event): Event {
     switch (event.source) {
       case 'process':
         if (event.data.event !== 'EXEC') return event;
-        return replaceData(event, 'argv', maskArguments(event.data.argv));
-      case 'stdio':
-        return replaceData(event, 'payload', maskBytes(event.data.payload));
+        return { ...event, data: { ...event.data, argv: maskArguments(event.data.argv) } };
+      case 'stdio': {
+        const payload = maskBytes(event.data.payload);
+        return payload === event.data.payload ? event : { ...event, data: { ...event.data, payload } };
+      }
       case 'http':
-        return withDerived ? { ...event, data: maskExchange(event.data) } : event;
+        return derived ? { ...event, data: maskExchange(event.data) } : event;
       case 'sse':
-        return withDerived ? replaceData(event, 'data', maskText(event.data.data)) : event;
+        return derived ? { ...event, data: { ...event.data, data: maskText(event.data.data) } } : event;
       default:
         return event;
     }
@@ -67,7 +70,7 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
   /** The same bytes where there is no secret, else a masked copy. */
   function maskBytes(payload: Uint8Array): Uint8Array {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    const ranges = rangesInText(bytes.latin1Slice());
+    const ranges = rangesInBytes(bytes);
     if (ranges.length === 0) return payload;
     const copy = Buffer.from(bytes);
     for (const { start, end } of ranges) copy.fill('*', start, end);
@@ -112,12 +115,6 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       ? { request_header_list: maskedList, request_headers: headersOf(maskedList) }
       : { response_header_list: maskedList, response_headers: headersOf(maskedList) };
   }
-}
-
-/** The same event where the value is the same. */
-function replaceData<E extends Event, K extends keyof E['data']>(event: E, key: K, value: E['data'][K]): E {
-  if ((event.data as E['data'])[key] === value) return event;
-  return { ...event, data: { ...event.data, [key]: value } };
 }
 
 function headersOf(list: HeaderList): Headers {

@@ -1,5 +1,6 @@
 /** Where secrets are in text, in an HTTP head, and in a body. */
-import { AUTH_SCHEME, HINT, isSecretHeader, RULES } from './rules.ts';
+import { bytesMayHoldSecret, textMayHoldSecret } from './hints.ts';
+import { AUTH_SCHEME, isSecretHeader, RULES } from './rules.ts';
 
 /** Bytes, or characters of text: `start` inclusive, `end` exclusive. */
 export interface SecretRange {
@@ -14,14 +15,22 @@ const NONE: readonly SecretRange[] = [];
  * on the wire) or in a decoded body. Sorted, without overlap.
  */
 export function locateSecrets(part: 'head' | 'body', bytes: Buffer): readonly SecretRange[] {
-  const text = bytes.latin1Slice();
+  const text = bytes.toString('latin1');
   if (part === 'body') return rangesInForm(text);
   return merge([...rangesInText(text), ...fieldRanges(text)]);
 }
 
 /** Sorted, without overlap. */
+export function rangesInBytes(bytes: Buffer): readonly SecretRange[] {
+  return bytesMayHoldSecret(bytes) ? applyRules(bytes.toString('latin1')) : NONE;
+}
+
+/** Sorted, without overlap. */
 export function rangesInText(text: string): readonly SecretRange[] {
-  if (!HINT.test(text)) return NONE;
+  return textMayHoldSecret(text) ? applyRules(text) : NONE;
+}
+
+function applyRules(text: string): readonly SecretRange[] {
   const found: SecretRange[] = [];
   for (const rule of RULES) {
     for (const match of text.matchAll(rule)) {

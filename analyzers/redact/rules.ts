@@ -49,12 +49,6 @@ export const RULES: readonly RegExp[] = [
   /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----([^-]{16,16384})/g,
 ];
 
-/**
- * Nearly no payload has a secret: one pass for a word of any rule decides
- * whether the rules are tried at all.
- */
-export const HINT = /key|token|secret|passw|passph|credential|authoriz|bearer |basic |sig=|signature=|_assertion=|_verifier=|sk-|AIza|hf_|gsk_|xai-|gh[opsur]_|github_pat|glpat-|npm_|AKIA|ASIA|xox|eyJ|:\/\/[^\s/:@"']{0,256}:/i;
-
 /** A value that is secret as a whole because of its header's name. */
 const SECRET_HEADER = /^(?:authorization|proxy-authorization|cookie|set-cookie|.*(?:api-?key|token|secret|password|credential|session-id|auth-key|access-key))$/;
 
