@@ -22,6 +22,8 @@ export const LIMITS = {
   sessions: 4096,
   /** Descriptors of one process whose target text is kept; at it they are asked for anew. */
   descriptorsPerProcess: 1024,
+  /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
+  descriptorPaths: 4096,
   /** Connections whose name is kept between records; at it they are made anew. */
   connectionNames: 16_384,
   /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
@@ -80,6 +82,22 @@ export const LIMITS = {
   linkUnackedBytes: 16 * MIB,
   /** Spool on disk while the hub cannot be reached; the oldest segment is dropped and counted. */
   spoolBytes: 1024 * MIB,
+  /** One file of the spool: read back whole, deleted whole. */
+  spoolSegmentBytes: 4 * MIB,
+  /** Spools that dead collectors left behind, looked at in one run. */
+  spoolLeftovers: 64,
+  /** Waits between attempts to reach the hub: doubled from the first to the last, with jitter; the last one after a refusal. */
+  linkRetryFirstMs: 100,
+  linkRetryLastMs: 5000,
+  linkRefusedRetryMs: 30_000,
+  /** A hub that accepts the connection and says nothing for this long is given up. */
+  linkWelcomeMs: 10_000,
+  /** At close: how long acknowledgements are waited for while the hub is there, and while it is not. */
+  linkCloseMs: 10_000,
+  linkCloseUnreachableMs: 1500,
+  linkStatsMs: 1000,
+  /** Bytes handed to the socket ahead of what the hub has read. */
+  linkSocketBytes: 2 * MIB,
   /** One frame of the link; a longer one ends the connection. */
   linkFrameBytes: 64 * MIB,
 
