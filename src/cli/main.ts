@@ -115,6 +115,10 @@ function settingFlags(flags: CommandFlags) {
 
 /** Prints what went wrong and returns the exit code. */
 function report(error: unknown, verbose: boolean): number {
+  if (errnoOf(error) === 'ERR_MODULE_NOT_FOUND') {
+    process.stderr.write(`agentsight-ts: could not load a part of the program: ${causeText(error)}\n  hint: npm run setup\n`);
+    return 1;
+  }
   if (!(error instanceof AgentsightError)) {
     const text = error instanceof Error ? error.stack ?? error.message : causeText(error);
     process.stderr.write(`agentsight-ts: this is a defect of agentsight-ts, please report it\n${text}\n`);

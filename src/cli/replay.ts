@@ -3,7 +3,7 @@
  * trace, without root and without a kernel.
  */
 import { createIdentity } from '../identity.ts';
-import { runPipeline } from '../pipeline.ts';
+import { runPipeline, type Pipeline } from '../pipeline.ts';
 import { createReplayRunner, scanCapture } from '../runners/replay.ts';
 import { openOutputs } from './outputs.ts';
 import { onEndingSignals } from './signals.ts';
@@ -18,6 +18,7 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
   const start = performance.now();
   // Before anything is opened for output: a capture that is not there leaves no file behind.
   const recompute = await scanCapture(options.file);
+  let pipeline: Pipeline | undefined;
   let drained = (): Promise<unknown> => Promise.resolve();
   const runner = createReplayRunner({
     path: options.file,
@@ -28,6 +29,7 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
     ...options, identity, words,
     command: ['replay', options.file],
     lines: options.json || !options.quiet,
+    stages: () => pipeline?.stats() ?? [],
     onReaderGone: () => void runner.stop(),
   });
   const { sinks, url } = outputs;
@@ -36,7 +38,7 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
   try {
     if (url !== null) words.say(`live page: ${url}`);
     const { sources, raw, redact } = options;
-    const pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, raw, redact, recompute });
+    pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, raw, redact, recompute });
     const totals = await pipeline.done;
     words.say(summaryLine({
       verb: 'replayed', durationMs: performance.now() - start, totals, stages: pipeline.stats(), output: options.output,

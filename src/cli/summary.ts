@@ -1,0 +1,57 @@
+/** The words at the end of a run: what could not be seen, and one line of totals with every loss. */
+import type { Totals } from '../pipeline.ts';
+import type { TlsReportRow } from '../runners/tls-report.ts';
+import type { StageStats } from '../stats.ts';
+
+export interface RunFacts {
+  /** `traced`, `replayed`. */
+  readonly verb: string;
+  readonly durationMs: number;
+  readonly totals: Totals;
+  readonly stages: readonly StageStats[];
+  readonly output: string | null;
+}
+
+/** Counters of events or calls that did not get through, and what to call them. */
+const LOSSES: Readonly<Record<string, string>> = {
+  ring_full: 'records did not fit the ring (a larger --ring-size holds more)',
+  map_full: 'processes or connections did not fit a kernel map',
+  missed: 'calls were seen to end but not to start',
+  refused: 'events were refused by',
+  dropped: 'events were dropped by',
+  spool_dropped: 'events were dropped by the spool of',
+};
+
+export function summaryLine({ verb, durationMs, totals, output, stages }: RunFacts): string {
+  const { bySource, events } = totals;
+  const parts = [plural(events, 'event'), plural(bySource.get('http') ?? 0, 'HTTP exchange')];
+  const into = output === null ? '' : ` to ${output}`;
+  const lost = losses(stages);
+  return `${verb} for ${seconds(durationMs)}: ${parts.join(', ')}${into}; ${lost.length === 0 ? 'nothing lost' : `LOST: ${lost.join('; ')}`}`;
+}
+
+function losses(stages: readonly StageStats[]): readonly string[] {
+  return stages.flatMap(({ stage, counters }) =>
+    Object.entries(counters).flatMap(([name, count]) => {
+      const words = LOSSES[name];
+      if (words === undefined || count === 0) return [];
+      return [`${count.toLocaleString('en')} ${stage.replace('kernel.', '')} ${words}${words.endsWith('by') || words.endsWith('of') ? ` ${stage}` : ''}`];
+    }),
+  );
+}
+
+/** For each process that brought no plaintext: why. */
+export function blindSpots(rows: readonly TlsReportRow[]): readonly string[] {
+  return rows
+    .filter(({ state, root }) => state !== 'captured' && (root || state !== 'none'))
+    .map(({ pid, comm, reason }) => `no TLS plaintext from ${comm} (pid ${pid}): ${reason ?? 'unknown'}`);
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function seconds(durationMs: number): string {
+  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(1)} s`;
+  return `${Math.floor(durationMs / 60_000)} min ${Math.floor((durationMs % 60_000) / 1000)} s`;
+}

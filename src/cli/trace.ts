@@ -1,0 +1,110 @@
+/**
+ * `trace`: watches processes, or launches a command and watches it, until they
+ * have ended, the time is over, or somebody asks for the end.
+ */
+import { launcherPath, loadAddon } from '../addon.ts';
+import { createIdentity } from '../identity.ts';
+import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
+import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
+import { openOutputs } from './outputs.ts';
+import { onEndingSignals, type EndingSignal } from './signals.ts';
+import { blindSpots, plural, summaryLine } from './summary.ts';
+import type { TraceOptions } from './trace-options.ts';
+import { createWords, type Words } from './words.ts';
+
+/** The exit code: the launched command's own, or 0. */
+export async function runTrace(options: TraceOptions): Promise<number> {
+  const words = createWords(options.quiet);
+  const identity = createIdentity();
+  const runner = createRunner(options, identity);
+  let pipeline: Pipeline | undefined;
+  const outputs = await openOutputs({
+    ...options, identity, words,
+    command: commandOf(options),
+    lines: wantsLines(options),
+    stages: () => pipeline?.stats() ?? [],
+    onReaderGone: () => void runner.stop(),
+  });
+  try {
+    const { sources, raw, redact } = options;
+    pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, raw, redact });
+    return await trace({ options, words, runner, pipeline, url: outputs.url });
+  } finally {
+    outputs.close();
+  }
+}
+
+interface Run {
+  readonly options: TraceOptions;
+  readonly words: Words;
+  readonly runner: CaptureRunner;
+  readonly pipeline: Pipeline;
+  readonly url: string | null;
+}
+
+async function trace(run: Run): Promise<number> {
+  const { options, words, runner, pipeline, url } = run;
+  const start = performance.now();
+  if (url !== null) words.say(`live page: ${url}`);
+  if (!options.redact) words.say('redaction is off: credentials will be shown and stored as they are');
+  void runner.ready.then((ready) => announce(run, ready), () => undefined);
+  const release = onEndingSignals((signal) => end(run, signal));
+  const timer = options.durationMs === null ? undefined : setTimeout(() => void runner.stop(), options.durationMs);
+  try {
+    const totals = await pipeline.done;
+    report(run, totals, performance.now() - start);
+    return (await runner.exit)?.exitCode ?? 0;
+  } finally {
+    clearTimeout(timer);
+    release();
+  }
+}
+
+function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>): CaptureRunner {
+  const [command, ...args] = options.command;
+  const { pids, comms, families, ringBytes, allFds, user } = options;
+  // The command's own output must not run into the events that a pipe takes.
+  const stdio = ['inherit', wantsLines(options) ? 2 : 'inherit', 'inherit'] as const;
+  return createCaptureRunner({
+    addon: loadAddon(),
+    launcherPath: launcherPath(),
+    identity, pids, comms, families, ringBytes, allFds,
+    launch: command === undefined ? null : { command, args, user, stdio },
+  });
+}
+
+/** stdout belongs to a launched command, unless events were asked for and go into a pipe. */
+function wantsLines({ command, quiet, json }: TraceOptions): boolean {
+  if (command.length > 0) return json && process.stdout.isTTY !== true;
+  return json || !quiet;
+}
+
+/** Ctrl-C on a terminal reaches the launched command without us, which then ends the run by ending. */
+function end({ options, runner }: Run, signal: EndingSignal): void {
+  if (options.command.length === 0) {
+    void runner.stop();
+    return;
+  }
+  if (signal === 'SIGINT' && process.stdin.isTTY) return;
+  runner.signal(signal);
+}
+
+function announce({ options, words }: Run, ready: CaptureReady | null): void {
+  if (ready === null || options.command.length > 0) return;
+  const roots = ready.traced.filter(({ root }) => root).map(({ pid, comm }) => `${comm} (${pid})`);
+  const others = ready.traced.length - roots.length;
+  const what = roots.length === 0 ? `every ${options.comms.join(' and ')} that starts` : roots.join(', ');
+  const more = others === 0 ? '' : ` and ${plural(others, 'descendant')}`;
+  words.tell(`tracing ${what}${more}; Ctrl-C ends`);
+}
+
+function report({ options, words, runner, pipeline }: Run, totals: Totals, durationMs: number): void {
+  if (options.families.includes('tls')) for (const line of blindSpots(runner.tlsReport())) words.say(line);
+  words.say(summaryLine({ verb: 'traced', durationMs, totals, stages: pipeline.stats(), output: options.output }));
+}
+
+/** For the page: what the user asked to see. */
+function commandOf({ command, pids, comms }: TraceOptions): readonly string[] {
+  if (command.length > 0) return command;
+  return [...pids.map((pid) => `pid ${pid}`), ...comms.map((comm) => `comm ${comm}`)];
+}

@@ -1,0 +1,136 @@
+/**
+ * The composition root: the one file that knows runners, analyzers and sinks
+ * together. Events flow one way, runner -> analyzers -> batches -> sinks. Each
+ * event passes the analyzers alone; sinks take whole batches.
+ */
+import { type Observable, Subject } from 'rxjs';
+import { select } from '../analyzers/filter.ts';
+import { createHttpCounters, http } from '../analyzers/http.ts';
+import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
+import { replayGate } from '../analyzers/replay-gate.ts';
+import type { Event, Source } from './event.ts';
+import { createBatch } from './event-json.ts';
+import { LIMITS } from './limits.ts';
+import type { Runner } from './runners/runner.ts';
+import type { Sink } from './sinks/sink.ts';
+import type { StageStats } from './stats.ts';
+
+export interface PipelineOptions {
+  readonly runner: Runner;
+  readonly sinks: readonly Sink[];
+  /** Ids for the events that analyzers make. */
+  readonly nextId: () => string;
+  /** What reaches the sinks, besides events about ourselves; analyzers see everything. */
+  readonly sources: readonly Source[];
+  /** Lets `tls` chunks through to the sinks. */
+  readonly raw: boolean;
+  readonly redact: boolean;
+  /** Of a replay: connections whose `tls` chunks are in the capture, so that their exchanges are made anew. */
+  readonly recompute?: ReadonlySet<string>;
+}
+
+/** Totals of one run, for its summary line. */
+export interface Totals {
+  readonly events: number;
+  readonly bySource: ReadonlyMap<Source, number>;
+}
+
+export interface Pipeline {
+  /** Resolves when the runner has completed and every sink is closed; rejects with the runner's error, sinks closed too. */
+  readonly done: Promise<Totals>;
+  /** Ends the runner; `done` follows when all is delivered. Safe twice. */
+  stop(): Promise<void>;
+  stats(): readonly StageStats[];
+}
+
+/** Starts the runner at once. */
+export function runPipeline(options: PipelineOptions): Pipeline {
+  const { runner, sinks } = options;
+  const batcher = createBatcher(sinks);
+  const analysis = createAnalysis(options);
+  const done = deliver(runner, analysis.analyze, batcher.add)
+    .finally(() => {
+      batcher.flush();
+      return Promise.all(sinks.map((sink) => sink.close()));
+    })
+    .then(() => batcher.totals());
+  return {
+    done,
+    stop: () => runner.stop(),
+    stats: () => [...runner.stats(), ...analysis.stats(), ...sinks.map((sink) => sink.stats())],
+  };
+}
+
+interface Analysis {
+  readonly analyze: (events: Observable<Event>) => Observable<Event>;
+  stats(): readonly StageStats[];
+}
+
+/** http masks what it reads of TLS by the same rules by which redact masks the rest. */
+function createAnalysis(options: PipelineOptions): Analysis {
+  const httpCounters = createHttpCounters();
+  const redactCounters = createRedactCounters();
+  const { nextId, raw, sources, recompute = new Set<string>() } = options;
+  const secrets = options.redact ? { locateSecrets } : {};
+  return {
+    analyze: (events) =>
+      events.pipe(
+        replayGate(recompute),
+        http({ nextId, raw, keepOpaque: !options.redact, counters: httpCounters, ...secrets }),
+        redact({ enabled: options.redact, counters: redactCounters }),
+        select({ sources, raw }),
+      ),
+    stats: () => [
+      { stage: 'http', counters: httpCounters.snapshot() },
+      { stage: 'redact', counters: redactCounters.snapshot() },
+    ],
+  };
+}
+
+/** Resolves when the runner has completed and the analyzers have flushed what they held. */
+function deliver(runner: Runner, analyze: Analysis['analyze'], onEvent: (event: Event) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const input = new Subject<Event>();
+    analyze(input).subscribe({ next: onEvent, error: reject, complete: resolve });
+    runner.batches.subscribe({
+      next: (events) => {
+        for (const event of events) input.next(event);
+      },
+      error: reject,
+      complete: () => input.complete(),
+    });
+  });
+}
+
+interface Batcher {
+  add(event: Event): void;
+  flush(): void;
+  totals(): Totals;
+}
+
+/** Collects events until a batch is full or its oldest event has waited long enough. */
+function createBatcher(sinks: readonly Sink[]): Batcher {
+  const bySource = new Map<Source, number>();
+  let events = 0;
+  let pending: Event[] = [];
+  let timer: NodeJS.Timeout | undefined;
+
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (pending.length === 0) return;
+    const batch = createBatch(pending);
+    pending = [];
+    for (const sink of sinks) sink.write(batch);
+  };
+
+  const add = (event: Event): void => {
+    events += 1;
+    bySource.set(event.source, (bySource.get(event.source) ?? 0) + 1);
+    pending.push(event);
+    if (pending.length >= LIMITS.batchEvents) flush();
+    else timer ??= setTimeout(flush, LIMITS.batchDelayMs);
+  };
+
+  return { add, flush, totals: () => ({ events, bySource }) };
+}
