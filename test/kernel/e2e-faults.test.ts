@@ -190,7 +190,7 @@ describeKernel('trace: what the world does to it', () => {
       const result = await launch(['sh', '-c', flood], ['-o', file]);
       expect(result.code, result.stderr).toBe(0);
       expect(result.stderr.match(/ENOSPC|no space left/gi)).toHaveLength(1);
-      expect(result.stderr).toMatch(/LOST .*file/);
+      expect(result.stderr).toMatch(/LOST: .*file/);
       const text = readFileSync(file, 'utf8');
       expect(parseEvents(text.slice(0, text.lastIndexOf('\n') + 1)).length).toBeGreaterThan(100);
     } finally {
