@@ -43,7 +43,7 @@ class Recorder {
 
   constructor(options: FixtureOptions) {
     this.#options = options;
-    this.#root = `${options.name}.${options.pid}`;
+    this.#root = `${options.name}.boot.1.${options.pid}`;
     this.#pid = options.pid;
   }
 
@@ -207,9 +207,9 @@ class Recorder {
   }
 
   #spawn(of: { at: number; parent: Actor | null; comm: string; argv: readonly string[]; cwd: string }): Actor {
-    const actor = { key: `${this.#options.name}.${this.#pid}`, pid: this.#pid, comm: of.comm };
+    const actor = { key: `${this.#options.name}.boot.1.${this.#pid}`, pid: this.#pid, comm: of.comm };
     this.#pid += 1 + this.#random(4);
-    const parent = of.parent?.key ?? `${this.#options.name}.shell`;
+    const parent = of.parent?.key ?? `${this.#options.name}.boot.0.900`;
     const ppid = of.parent?.pid ?? 900;
     this.#emit(of.at, { ...actor, comm: of.parent?.comm ?? 'bash' }, 'process', { event: 'FORK', ppid, parent });
     this.#emit(of.at + 1, actor, 'process', {
@@ -237,7 +237,7 @@ class Recorder {
     this.#sequence += 1;
     this.#events.push({
       timestamp: this.#time(at), source, pid: actor.pid, comm: actor.comm, data,
-      id: `${this.#options.name}.${this.#sequence}`, process: actor.key === '' ? null : actor.key, session: source === 'probe' ? null : this.#root,
+      id: `${this.#options.name}.boot.coll.${this.#sequence}`, process: actor.key === '' ? null : actor.key, session: source === 'probe' ? null : this.#root,
     });
   }
 

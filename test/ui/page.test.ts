@@ -258,7 +258,7 @@ describe('a running session', { timeout: 60_000 }, () => {
     await waitForEvents();
     await expect.poll(() => hub.pages()).toBe(1);
     const root = fixture.processes[0]?.process ?? '';
-    const common = { pid: 7001, comm: 'make', process: 'live.7001', session: fixture.session.session, source: 'process' };
+    const common = { pid: 7001, comm: 'make', process: 'live.boot.1.7001', session: fixture.session.session, source: 'process' };
     hub.push([
       { ...common, id: 'live.f', timestamp: String(nowNs()), data: { event: 'FORK', ppid: 5121, parent: root } },
       { ...common, id: 'live.e', timestamp: String(nowNs()), data: { event: 'EXEC', ppid: 5121, parent: root, filename: '/usr/bin/make', argv: ['make', 'check'], cwd: '/', uid: 0 } },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assembleReply } from '../../ui/src/lib/assembled.ts';
-import { decodeBase64, hexLines, readBody, splitStream } from '../../ui/src/lib/body.ts';
+import { decodeBase64, hexLines, previewJson, readBody, splitStream } from '../../ui/src/lib/body.ts';
 import { toCurl } from '../../ui/src/lib/curl.ts';
 import { commandLine, formatBytes, formatDuration, plural, shellQuote } from '../../ui/src/lib/format.ts';
 import { KEY_BINDINGS, commandOf } from '../../ui/src/lib/keys.ts';
@@ -48,6 +48,11 @@ describe('bodies', () => {
   it('splits streams by the standard', () => {
     const text = ': note\r\nevent: a\r\ndata: 1\r\ndata:2\r\n\r\nid: 7\n\ndata\n\ndata: cut';
     expect(splitStream(text)).toEqual([{ event: 'a', data: '1\n2' }, { event: 'message', data: '' }, { event: 'message', data: 'cut' }]);
+  });
+
+  it('previews an object on one line', () => {
+    expect(previewJson({ role: 'user', list: [1, 2], inner: { a: 1 } }, 90)).toBe('{role: "user", list: [2], inner: {…}}');
+    expect(previewJson({ text: 'x'.repeat(200) }, 20)).toHaveLength(23);
   });
 
   it('shows bytes as hexadecimal and tolerates base64 that was cut', () => {

@@ -66,6 +66,19 @@ export function splitStream(text: string): StreamEvent[] {
   return events;
 }
 
+/** An object on one line, its nested values only hinted at. */
+export function previewJson(value: Json, limitChars: number): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.length}]`;
+  let text = '';
+  for (const [key, child] of Object.entries(value)) {
+    const nested = typeof child === 'object' && child !== null;
+    text += `${text === '' ? '' : ', '}${key}: ${nested ? (Array.isArray(child) ? `[${child.length}]` : '{…}') : JSON.stringify(child).slice(0, limitChars)}`;
+    if (text.length > limitChars) return `{${text.slice(0, limitChars)}…}`;
+  }
+  return `{${text}}`;
+}
+
 export function decodeBase64(text: string): Uint8Array {
   try {
     return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

@@ -138,13 +138,14 @@ function drawLabel(scene: Scene, row: Row, place: LabelPlace): void {
   context.font = scene.font;
   context.textBaseline = 'middle';
   context.fillStyle = onWaiting ? palette.text : palette['on-bar'];
-  context.fillText(shortTarget(row.title), from + 6, place.y + place.height / 2 + 0.5);
+  context.fillText(shortTarget(row.title, width), from + 6, place.y + place.height / 2 + 0.5);
   context.restore();
 }
 
-/** `POST api.example.com/v1/messages` out of the whole address. */
-export function shortTarget(title: string): string {
-  return title.replace(/ https?:\/\//, ' ').replace(/\?.*$/, '');
+/** `POST api.example.com/v1/messages` out of the whole address; without the method where there is little room. */
+function shortTarget(title: string, widthPx: number): string {
+  const target = title.replace(/ https?:\/\//, ' ').replace(/\?.*$/, '');
+  return widthPx < 190 ? target.slice(target.indexOf(' ') + 1) : target;
 }
 
 function drawTicks(scene: Scene, lane: Lane, track: Track): void {
