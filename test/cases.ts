@@ -39,7 +39,7 @@ const folder = new URL('./cases/', import.meta.url);
 
 export function readCases(name: string): Case[] {
   const path = join(folder.pathname, name);
-  return readdirSync(path).filter((file) => file.endsWith('.md')).sort()
+  return readdirSync(path).filter((file) => file.endsWith('.md')).toSorted()
     .flatMap((file) => parseCases(readFileSync(join(path, file), 'utf8'), file));
 }
 
@@ -59,7 +59,7 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: unescape(body), gap: Number(option(info, 'gap') ?? 0), at: position(info) });
+      blocks.push({ kind, bytes: unescape(body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);
@@ -70,7 +70,7 @@ function option(info: string, key: string): string | undefined {
   return new RegExp(`\\b${key}=(\\d+)`).exec(info)?.[1];
 }
 
-function position(info: string): number | null {
+function startOf(info: string): number | null {
   const at = option(info, 'at');
   return at === undefined ? null : Number(at);
 }

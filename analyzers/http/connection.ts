@@ -11,12 +11,8 @@ import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
 import { createOpaque } from './opaque.ts';
 import type { Environment, HttpCounter } from './options.ts';
+import { type Part, ownPart } from './part.ts';
 import { DETECT_BYTES, type End, type Protocol, detect } from './protocol.ts';
-
-interface Part {
-  readonly event: TlsEvent;
-  readonly chunk: TlsChunk;
-}
 
 interface Lane {
   /** Position of the next byte in order, or -1 before the first. */
@@ -93,10 +89,12 @@ function acceptPart(state: State, part: Part): void {
     takeLate(state, lane);
   } else {
     environment.counters.add('reordered');
-    insertLate(lane, part);
+    insertLate(lane, ownPart(part));
     if (lane.late.length > environment.limits.reorderParts) closeGap(state, lane);
   }
   hold?.own();
+  // Between events nothing may keep a payload, and with it a batch, alive.
+  state.channel.carrier = carrierOf(state.channel.carrier);
 }
 
 /**
@@ -185,7 +183,7 @@ function wait(state: State, lane: Lane, part: Part): boolean {
   const seek = position > 0 || part.chunk.withheld !== undefined;
   const detected = seek ? 'http1' : detect(firstBytes([...lane.undecided, part]));
   if (detected === 'more') {
-    lane.undecided.push(part);
+    lane.undecided.push(ownPart(part));
     return true;
   }
   protocolOf(state, detected);

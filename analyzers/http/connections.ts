@@ -54,7 +54,7 @@ export function createConnections(environment: Environment): Connections {
     },
     sweep: (now) => sweep(table, now),
     end(reason) {
-      for (const { connection } of [...table.byId.values()]) end(table, connection, reason, false);
+      for (const { connection } of table.byId.values()) end(table, connection, reason, false);
     },
     close() {
       table.byId.clear();
@@ -125,7 +125,7 @@ function sweep(table: Table, now: Nanoseconds): void {
 function endProcess(table: Table, process: ProcessKey): void {
   const connections = table.byProcess.get(process);
   if (connections === undefined) return;
-  for (const connection of [...connections]) end(table, connection, 'process exited', false);
+  for (const connection of connections) end(table, connection, 'process exited', false);
 }
 
 function end(table: Table, connection: Connection, reason: string, clean: boolean): void {

@@ -7,6 +7,7 @@
 import type { Direction, TlsChunk, TlsEvent } from '../../src/event.ts';
 import { MASK } from './mask.ts';
 import type { Environment } from './options.ts';
+import { type Part, ownPart } from './part.ts';
 
 interface Mark {
   readonly start: number;
@@ -20,9 +21,7 @@ interface Side {
   marks: Mark[];
 }
 
-interface Held {
-  event: TlsEvent;
-  chunk: TlsChunk;
+interface Held extends Part {
   readonly start: number;
   readonly end: number;
   /** Its bytes had been there before: nothing will settle them again. */
@@ -124,12 +123,8 @@ function forgetMarks(side: Side, position: number): void {
 }
 
 function withOwnBytes(held: Held): Held {
-  const { payload } = held.chunk;
-  if (payload.byteLength * 2 >= payload.buffer.byteLength) return held;
-  const copy = Buffer.allocUnsafeSlow(payload.byteLength);
-  copy.set(payload);
-  const chunk = { ...held.chunk, payload: copy };
-  return { ...held, chunk, event: { ...held.event, data: chunk } };
+  const { event, chunk } = ownPart(held);
+  return { ...held, event, chunk };
 }
 
 /** The chunk as it may be written. */

@@ -242,7 +242,7 @@ function leaveHttp(http: Http1): void {
 
 function endAll(http: Http1, end: End): void {
   // Requests first: a body that the end completes must not leave its response unpaired.
-  const lanes = lanesOf(http).sort((a, b) => Number(a.parser.kind === 'response') - Number(b.parser.kind === 'response'));
+  const lanes = lanesOf(http).toSorted((a, b) => Number(a.parser.kind === 'response') - Number(b.parser.kind === 'response'));
   for (const lane of lanes) finish(lane.parser, Number.MAX_SAFE_INTEGER, end.clean);
   abandon(http, end.reason);
   // Every byte that came was read or skipped by now.
@@ -260,7 +260,7 @@ function abandon(http: Http1, reason: string): void {
     lane.exchange = null;
   }
   for (const exchange of http.waiting.splice(0)) open.add(exchange);
-  for (const exchange of [...open].sort(byStart)) emitExchange(http.channel, exchange, reason);
+  for (const exchange of [...open].toSorted(byStart)) emitExchange(http.channel, exchange, reason);
 }
 
 function byStart(a: Exchange, b: Exchange): number {
