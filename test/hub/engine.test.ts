@@ -1,8 +1,12 @@
 import { createClient, ClickHouseError, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
+import { execFile } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineProcess, type EngineAddress } from '../../src/hub/engine/process.ts';
-import { tempDir } from '../helpers/files.ts';
+import { ROOT, tempDir } from '../helpers/files.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { FREE_DISK_BYTES } from './support.ts';
 
@@ -161,4 +165,18 @@ WHERE name IN ('fsync_after_insert', 'fsync_part_directory', 'min_rows_to_fsync_
     client = connect();
     expect(await rows('SELECT count() AS n FROM tokens')).toEqual([{ n: '3' }]);
   });
+});
+
+test('an installation without chdb says so, and what works without it', async () => {
+  const bare = tempDir();
+  for (const path of ['package.json', 'dist/src']) cpSync(join(ROOT, path), bare.file(path), { recursive: true });
+  const script = `
+import { EngineProcess } from ${JSON.stringify(bare.file('dist/src/hub/engine/process.js'))};
+const engine = new EngineProcess({ path: ${JSON.stringify(bare.file('store'))}, mergedPartBytes: 1e6, freeDiskBytes: 1e6, onUp() {}, onDown() {}, log() {} });
+await engine.start().catch(({ code, hint }) => console.log(JSON.stringify({ code, hint })));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+  const { code, hint } = JSON.parse(stdout) as { code: string; hint: string };
+  expect(code).toBe('STORE_ENGINE_MISSING');
+  expect(hint).toMatch(/npm install chdb.*--no-hub.*--store URL/s);
+  bare.remove();
 });

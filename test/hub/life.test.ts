@@ -31,6 +31,10 @@ function statusOf(pid: number, field: string): string {
   return new RegExp(`^${field}:\\s+(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
 }
 
+function mode(path: string): number {
+  return statSync(path).mode & 0o777;
+}
+
 describe('a hub in this process', () => {
   test('holds its data directory alone, names who has it, and frees it', async () => {
     const first = await startTestHub();
@@ -48,7 +52,6 @@ describe('a hub in this process', () => {
     const hub = await startTestHub();
     const dataDir = hub.dir.file('data');
     const paths = dataPaths(dataDir);
-    const mode = (path: string): number => statSync(path).mode & 0o777;
     expect(mode(dataDir)).toBe(0o700);
     expect(mode(paths.hubFile)).toBe(0o600);
     expect(mode(paths.hubSocket)).toBe(0o600);
@@ -128,7 +131,7 @@ describe('a hub that is started for a trace', () => {
     expect(session).toBe(String(one.pid));
     expect(await stopHub(dataDir, user)).toBe(true);
     expect(await stopHub(dataDir, user)).toBe(false);
-    expect(existsSync(`/proc/${one.pid}`) && !/^Z/.test(statusOf(one.pid, 'State'))).toBe(false);
+    expect(existsSync(`/proc/${one.pid}`) && !statusOf(one.pid, 'State').startsWith('Z')).toBe(false);
     dir.remove();
   });
 

@@ -21,6 +21,10 @@ afterAll(async () => {
   await hub.close();
 });
 
+function info(): Promise<Info> {
+  return hub.get<Info>('/api/v1/info');
+}
+
 interface TestPage {
   readonly frames: { readonly at: number; readonly frame: LiveFrame }[];
   events(): readonly ApiEvent[];
@@ -88,7 +92,6 @@ describe('the live stream', () => {
     const reader = await openPage();
     const noise = randomBytes(750).toString('base64');
     let sent = 0;
-    const info = async (): Promise<Info> => hub.get<Info>('/api/v1/info');
     const before = (await info()).live.dropped;
     await waitFor('events to be dropped', async () => {
       await link.send(batch(1_000_000 + sent, 2000, { session: 'stuck', data: { noise } }));

@@ -148,9 +148,12 @@ export class Store {
       this.#counters.add('batches');
       this.#counters.add('events', result.stored);
       this.#counters.add('refused', result.refused);
+      if (this.#engine === null) this.#state = 'ready';
       return result;
     } catch (error) {
       this.#counters.add('failed');
+      // The engine's own state is known from its process; a server's only from what it answers.
+      if (this.#engine === null) this.#state = 'down';
       throw storeError('store a batch', error);
     }
   }
