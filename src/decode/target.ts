@@ -19,7 +19,7 @@ const MINORS_PER_TERMINAL_MAJOR = 256;
 export interface FileIdentity {
   readonly mode: number;
   readonly inode: bigint;
-  /** As the kernel keeps it: 12 bits of major, 20 of minor. Of the device node where it is one. */
+  /** As stat(2) packs it; of the device node where it is one. */
   readonly device: number;
 }
 
@@ -30,8 +30,8 @@ export function targetText(file: FileIdentity, readPath: () => string | null): s
   const type = file.mode & S_IFMT;
   if (type === S_IFIFO) return namedPipe(readPath()) ?? `pipe:[${file.inode}]`;
   if (type === S_IFSOCK) return `socket:[${file.inode}]`;
-  const major = file.device >>> 20;
-  const minor = file.device & 0xfffff;
+  const major = (file.device >>> 8) & 0xfff;
+  const minor = (file.device & 0xff) | ((file.device >>> 12) & 0xfff00);
   if (type === S_IFCHR) {
     if (major === MEMORY_MAJOR && minor === NULL_MINOR) return '/dev/null';
     if (major >= TERMINAL_MAJOR_FIRST && major <= TERMINAL_MAJOR_LAST) {

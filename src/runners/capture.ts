@@ -23,9 +23,10 @@ import { filesOfLaunch } from './command-files.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
 import { createLossWatch } from './loss.ts';
 import { lossEvent, probeEvent } from './own-events.ts';
+import { createOwnTrees } from './own-trees.ts';
 import type { Runner } from './runner.ts';
-import { existingEvents, findByComm, resolveTarget, seedTrees, truncateComm } from './seed.ts';
-import { openSession, sessionStats, type Session } from './session.ts';
+import { endedUnseen, existingEvents, findByComm, resolveTarget, seedTrees, truncateComm } from './seed.ts';
+import { openCapture, captureStats, type OpenCapture } from './open-capture.ts';
 import type { TlsReportRow } from './tls-report.ts';
 
 export interface CaptureRunnerOptions {
@@ -62,8 +63,6 @@ export interface CaptureRunner extends Runner {
 
 const LOOK_MS = 1000;
 const DESCENDANT_GRACE_MS = 1000;
-/** After a loss, so many processes are checked for having ended unseen; a larger tree is not about to end. */
-const CHECKED_PROCESSES = 256;
 
 export function createCaptureRunner(options: CaptureRunnerOptions): CaptureRunner {
   return new LiveCapture(options);
@@ -78,12 +77,13 @@ class LiveCapture implements CaptureRunner {
   readonly #options: CaptureRunnerOptions;
   readonly #processes: ProcessTable;
   readonly #losses = createLossWatch();
+  readonly #ownTrees = createOwnTrees(process.pid, () => this.#held?.pid ?? null);
   readonly #probes: ProbeData[] = [];
   #setReady!: (ready: CaptureReady | null) => void;
   #failReady!: (error: unknown) => void;
   #setExit!: (exit: LaunchExit | Promise<LaunchExit> | null) => void;
   #subscriber: Subscriber<readonly Event[]> | null = null;
-  #session: Session | null = null;
+  #open: OpenCapture | null = null;
   #held: HeldCommand | null = null;
   #started: Promise<void> = Promise.resolve();
   #ended: Promise<void> | null = null;
@@ -94,7 +94,6 @@ class LiveCapture implements CaptureRunner {
   #graceTimer: NodeJS.Timeout | null = null;
   #lastStats: readonly StageStats[] = [];
   #lastReport: readonly TlsReportRow[] = [];
-  #processLosses = false;
 
   constructor(options: CaptureRunnerOptions) {
     this.#options = options;
@@ -103,7 +102,6 @@ class LiveCapture implements CaptureRunner {
       this.#setReady = resolve;
       this.#failReady = reject;
     });
-    // Whoever waits for it hears of it; `batches` carries the same error.
     this.ready.catch(() => undefined);
     this.exit = new Promise((resolve) => (this.#setExit = resolve));
     this.batches = new Observable((subscriber) => this.#subscribe(subscriber));
@@ -118,12 +116,12 @@ class LiveCapture implements CaptureRunner {
   }
 
   stats(): readonly StageStats[] {
-    const session = this.#session;
-    return session === null ? this.#lastStats : sessionStats(session);
+    const open = this.#open;
+    return open === null ? this.#lastStats : captureStats(open);
   }
 
   tlsReport(): readonly TlsReportRow[] {
-    return this.#session?.tls?.report() ?? this.#lastReport;
+    return this.#open?.tls?.report() ?? this.#lastReport;
   }
 
   #subscribe(subscriber: Subscriber<readonly Event[]>): () => void {
@@ -142,13 +140,13 @@ class LiveCapture implements CaptureRunner {
     const roots = pids.map(resolveTarget);
     if (launch != null) await this.#hold(launch, launcherPath);
     if (this.#stopped()) return;
-    const session = openSession({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
-    this.#session = session;
-    session.tls?.attachInstalled(launch == null ? [] : filesOfLaunch(launch));
-    session.capture.start((batch) => this.#deliver(batch));
+    const open = openCapture({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
+    this.#open = open;
+    open.tls?.attachInstalled(launch == null ? [] : filesOfLaunch(launch));
+    open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
-    for (const comm of comms) session.capture.traceComm(truncateComm(comm));
-    this.#seed(session, [...roots, ...findByComm(comms)]);
+    for (const comm of comms) open.capture.traceComm(truncateComm(comm));
+    this.#seed(open, [...roots, ...findByComm(comms)]);
     await this.#release();
     this.#running = true;
     this.#endWhenDone();
@@ -161,10 +159,11 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) held.close();
   }
 
-  #seed({ capture, tls }: Session, roots: readonly number[]): void {
+  #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[]): void {
     const { identity, families } = this.#options;
     const held = this.#held;
     const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots]);
+    for (const { stat } of seeded) descriptors.learn(stat.pid);
     const events = existingEvents(seeded, { identity, processes: this.#processes });
     // The launched command has not begun: its own EXEC will tell what it is.
     const existing = events.filter((event) => event.pid !== held?.pid);
@@ -191,10 +190,10 @@ class LiveCapture implements CaptureRunner {
   }
 
   #deliver(batch: Batch): void {
-    const session = this.#session;
-    if (session === null || this.#closed) return;
-    const events = session.decoder.decode(batch);
-    if (session.tls !== null) for (const event of events) session.tls.observe(event);
+    const open = this.#open;
+    if (open === null || this.#closed) return;
+    const events = this.#ownTrees.without(open.decoder.decode(batch));
+    if (open.tls !== null) for (const event of events) open.tls.observe(event);
     this.#emit(this.#options.families.includes('process') ? events : events.filter((event) => event.source !== 'process'));
     this.#endWhenDone();
   }
@@ -211,8 +210,8 @@ class LiveCapture implements CaptureRunner {
   #commandHasEnded(): void {
     this.#commandEnded = true;
     // Its last records may still be in the ring: they are drained before the tree is looked at.
-    const session = this.#session;
-    if (session !== null) this.#guard(session.capture.drain().then(() => this.#endWhenDone()));
+    const open = this.#open;
+    if (open !== null) this.#guard(open.capture.drain().then(() => this.#endWhenDone()));
   }
 
   /** What fails in the background ends the run, unless the run has ended already. */
@@ -232,22 +231,20 @@ class LiveCapture implements CaptureRunner {
     }
   }
 
-  /** Once a second: what was lost since, and whether an end was among it. */
+  /** Once a second: what was lost since, and who ended without our being told. */
   async #look(): Promise<void> {
-    const session = this.#session;
-    if (session === null || this.#closed) return;
-    this.#emitLosses(session.capture.kernelCounters());
-    if (!this.#processLosses || this.#processes.liveCount > CHECKED_PROCESSES) return;
-    await session.capture.drain();
-    if (this.#closed) return;
-    for (const entry of [...this.#processes.live()]) if (!session.capture.isTraced(entry.pid)) this.#processes.retire(entry);
+    const open = this.#open;
+    if (open === null || this.#closed) return;
+    this.#emitLosses(open.capture.kernelCounters());
+    const ended = endedUnseen(this.#processes.live());
+    if (ended.length === 0) return;
+    await open.capture.drain();
+    for (const entry of ended) this.#processes.retire(entry);
     this.#endWhenDone();
   }
 
   #emitLosses(counters: KernelCounters): void {
-    const losses = this.#losses.look(counters);
-    this.#processLosses ||= losses.some((loss) => loss.of === 'process');
-    this.#emit(losses.map((loss) => lossEvent(loss, this.#options.identity)));
+    this.#emit(this.#losses.look(counters).map((loss) => lossEvent(loss, this.#options.identity)));
   }
 
   #stopped(): boolean {
@@ -261,10 +258,10 @@ class LiveCapture implements CaptureRunner {
 
   async #finish(): Promise<void> {
     await this.#started;
-    const session = this.#session;
-    if (session !== null && !this.#closed) {
-      await session.capture.drain();
-      if (!this.#closed) this.#emitLosses(session.capture.kernelCounters());
+    const open = this.#open;
+    if (open !== null && !this.#closed) {
+      await open.capture.drain();
+      if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }
     this.#close();
     this.#subscriber?.complete();
@@ -280,17 +277,17 @@ class LiveCapture implements CaptureRunner {
   /** Frees everything at once; what is not drained is dropped. Safe twice. */
   #close(): void {
     if (this.#closed) return;
-    const session = this.#session;
-    if (session !== null) {
+    const open = this.#open;
+    if (open !== null) {
       this.#lastReport = this.tlsReport();
       this.#lastStats = this.stats();
     }
     this.#closed = true;
     if (this.#lookTimer !== null) clearInterval(this.#lookTimer);
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
-    session?.tls?.close();
-    session?.capture.close();
-    this.#session = null;
+    open?.tls?.close();
+    open?.capture.close();
+    this.#open = null;
     this.#held?.close();
     this.#setReady(null);
     this.#setExit(null);

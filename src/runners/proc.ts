@@ -2,7 +2,7 @@
  * What /proc says about a process. Every reader answers null for a process
  * that is gone or may not be looked at: both happen at any time.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { splitArgv } from '../decode/decode-process.ts';
 
 export interface ProcStat {
@@ -79,17 +79,6 @@ export function readArgv(pid: number): string[] {
 
 export function readLink(path: string): string | null {
   try {
-    return readlinkSync(path);
-  } catch {
-    return null;
-  }
-}
-
-/** The path of a descriptor, if it still leads to that inode. */
-export function readDescriptorPath(pid: number, fd: number, inode: bigint): string | null {
-  const path = `/proc/${pid}/fd/${fd}`;
-  try {
-    if (statSync(path, { bigint: true }).ino !== inode) return null;
     return readlinkSync(path);
   } catch {
     return null;

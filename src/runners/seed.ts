@@ -11,7 +11,7 @@
 import type { Capture } from '../addon.ts';
 import { AgentsightError } from '../errors.ts';
 import type { ProcessKey, ProcessEvent } from '../event.ts';
-import type { ProcessTable } from '../decode/process-table.ts';
+import type { ProcessEntry, ProcessTable } from '../decode/process-table.ts';
 import type { Identity } from '../identity.ts';
 import { now } from '../time.ts';
 import { hasEnded, listProcesses, readArgv, readIds, readLink, readStat, type ProcStat } from './proc.ts';
@@ -70,13 +70,30 @@ export function seedTrees(capture: Capture, roots: readonly number[]): Seeded[] 
     found = false;
     for (const { pid, ppid } of listProcesses()) {
       const root = members.get(ppid);
-      if (root === undefined || members.has(pid)) continue;
+      // Never ourselves: what we write about a program would be seen as its doing, without end.
+      if (root === undefined || members.has(pid) || pid === process.pid) continue;
       found = true;
       if (capture.isTraced(pid)) members.set(pid, root);
       else put(pid, root);
     }
   }
   return seeded;
+}
+
+/**
+ * Processes that have ended though no record said so: it was lost, or the
+ * process was ending while it was put into the set. Looks no further than the
+ * first one that runs, so that it costs one reading of /proc however large the
+ * tree is: as long as one runs, the run goes on.
+ */
+export function endedUnseen(live: Iterable<ProcessEntry>): ProcessEntry[] {
+  const ended: ProcessEntry[] = [];
+  for (const entry of live) {
+    const stat = readStat(entry.pid);
+    if (stat !== null && !hasEnded(stat)) break;
+    ended.push(entry);
+  }
+  return ended;
 }
 
 export interface ExistingContext {

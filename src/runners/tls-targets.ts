@@ -18,9 +18,13 @@ import { systemTlsLibraries } from './tls-system.ts';
 
 /** The dynamic linker has mapped a program's libraries by then; most short programs have ended. */
 const FIRST_SCAN_MS = 20;
+/** Of a program never seen before the libraries are wanted sooner: it may be a client that ends in 20 ms. */
+const NEW_PROGRAM_SCAN_MS = 2;
 const SCAN_FACTOR = 3;
 const LONGEST_SCAN_MS = 60_000;
 const TICK_MS = 20;
+/** At the end, so many that still run are looked at once more. */
+const LAST_SCANS = 64;
 /** One reading of /proc/PID/maps costs some 0.1 ms: this many keep the event loop free. */
 const SCANS_PER_TICK = 16;
 
@@ -47,6 +51,7 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
   const scans = new Map<number, Scan>();
   /** Device and inode as /proc/PID/maps prints them, to the file: saves a stat for each library of each process. */
   const mapped = new Map<string, TlsFile>();
+  const programs = new WeakSet<TlsFile>();
   const counters = new Counters(['scans', 'refused_scans']);
   const report = createTlsReport();
   let timer: NodeJS.Timeout | null = null;
@@ -56,9 +61,14 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
     for (const path of [...systemTlsLibraries(), ...paths]) files.look(path);
   }
 
-  function lookAtProgram(pid: number): void {
+  /** True when no process was seen to run this program before. */
+  function lookAtProgram(pid: number): boolean {
     const path = readLink(`/proc/${pid}/exe`);
-    if (path !== null) see(pid, files.look(path, `/proc/${pid}/exe`));
+    const file = path === null ? null : files.look(path, `/proc/${pid}/exe`);
+    see(pid, file);
+    if (file === null || programs.has(file)) return false;
+    programs.add(file);
+    return true;
   }
 
   function scan(pid: number): boolean {
@@ -123,7 +133,10 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
     if (data.event === 'EXIT') scans.delete(pid);
     if (data.event !== 'EXEC' || data.existing) return;
     if (process !== null && process === session) report.root({ pid, comm, key: process, session });
-    lookAtProgram(pid);
+    if (lookAtProgram(pid)) {
+      scan(pid);
+      setTimeout(() => closed || scan(pid), NEW_PROGRAM_SCAN_MS).unref();
+    }
     schedule(pid);
   }
 
@@ -135,7 +148,7 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
       else if (event.source === 'process') observeProcess(event);
     },
     report() {
-      if (!closed) for (const pid of scans.keys()) scan(pid);
+      if (!closed) for (const pid of [...scans.keys()].slice(0, LAST_SCANS)) scan(pid);
       return report.rows();
     },
     counters: () => ({ ...files.counters(), ...counters.snapshot(), omitted_rows: report.omitted }),

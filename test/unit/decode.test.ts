@@ -107,9 +107,9 @@ describe('the decoder', () => {
   test.each([
     ['an anonymous pipe', { mode: PIPE, inode: 77n }, 'pipe:[77]'],
     ['a socket', { mode: SOCKET, inode: 78n }, 'socket:[78]'],
-    ['a terminal', { mode: CHARACTER, inode: 3n, device: (137 << 20) | 4 }, '/dev/pts/260'],
-    ['the null device', { mode: CHARACTER, inode: 3n, device: (1 << 20) | 3 }, '/dev/null'],
-    ['a file of a process that is gone', { mode: REGULAR, inode: 9n, device: (8 << 20) | 1 }, 'inode:[8:1:9]'],
+    ['a terminal', { mode: CHARACTER, inode: 3n, device: (137 << 8) | 4 }, '/dev/pts/260'],
+    ['the null device', { mode: CHARACTER, inode: 3n, device: (1 << 8) | 3 }, '/dev/null'],
+    ['a file of a process that is gone', { mode: REGULAR, inode: 9n, device: (0x123 << 20) | (8 << 8) | 1 }, 'inode:[8:74497:9]'],
   ])('a descriptor of %s is named', (_name, file, target) => {
     const { decoder } = setUp();
     const batch = stdioRecord({ pid: 5, fd: 1, payload: Buffer.from('x'), ...file });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,9 +8,10 @@ import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
 import { AgentsightError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity.ts';
 import { commandFiles } from '../../src/runners/command-files.ts';
+import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
 import { createLossWatch } from '../../src/runners/loss.ts';
-import { listProcesses, readArgv, readDescriptorPath, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
+import { listProcesses, readArgv, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
 import { findByComm, resolveTarget, truncateComm } from '../../src/runners/seed.ts';
 
 let folder: string;
@@ -85,10 +86,23 @@ describe('/proc', () => {
     expect(readStat(child.pid ?? 0)).toBeNull();
   });
 
-  test('a descriptor has a path only while it leads to that inode', () => {
-    const entry = readExecutableMappings(process.pid)?.find(({ path }) => path === process.execPath);
-    expect(entry).toBeDefined();
-    expect(readDescriptorPath(process.pid, 0, 1n << 60n)).toBeNull();
+  test('a descriptor has a path while the process or another one of it leads to that inode', () => {
+    const path = program('file', '');
+    const inode = statSync(path, { bigint: true }).ino;
+    const fd = openSync(path, 'r');
+    const descriptors = createDescriptors();
+    const gone = 2 ** 22 + 1;
+    expect(descriptors.readPath(gone, 1, inode)).toBeNull();
+    expect(descriptors.readPath(process.pid, fd, inode + 1n)).toBeNull();
+    expect(descriptors.readPath(process.pid, fd, inode)).toBe(path);
+    expect(descriptors.readPath(gone, 1, inode)).toBe(path);
+    closeSync(fd);
+    rmSync(path);
+    expect(descriptors.readPath(gone, 1, inode)).toBeNull();
+  });
+
+  test('a mapped file can be opened where it says', () => {
+    const entry = readExecutableMappings(process.pid)?.find((mapping) => mapping.path === process.execPath);
     expect(statSync(entry?.reachable ?? '').ino).toBe(statSync(process.execPath).ino);
   });
 

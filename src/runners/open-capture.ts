@@ -7,19 +7,20 @@ import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { BootClock } from '../time.ts';
+import { createDescriptors, type Descriptors } from './descriptors.ts';
 import { kernelStats } from './loss.ts';
-import { readDescriptorPath } from './proc.ts';
 import { createTlsFiles } from './tls-files.ts';
 import { createTlsTargets, type TlsTargets } from './tls-targets.ts';
 
-export interface Session {
+export interface OpenCapture {
   readonly capture: Capture;
   readonly decoder: Decoder;
+  readonly descriptors: Descriptors;
   /** null when TLS is not captured. */
   readonly tls: TlsTargets | null;
 }
 
-export interface SessionOptions {
+export interface OpenCaptureOptions {
   readonly addon: Addon;
   readonly identity: Identity;
   readonly processes: ProcessTable;
@@ -31,7 +32,7 @@ export interface SessionOptions {
 }
 
 /** Loads and attaches the programs; nothing is traced yet. */
-export function openSession(options: SessionOptions): Session {
+export function openCapture(options: OpenCaptureOptions): OpenCapture {
   const { addon, identity, processes, families, onProbe } = options;
   const capture = addon.openCapture({
     // Processes are followed whatever is shown: the end of the run and the hooks depend on their records.
@@ -44,16 +45,17 @@ export function openSession(options: SessionOptions): Session {
   try {
     capture.load();
     const clock = new BootClock(addon.bootClockOffsetNs());
-    const decoder = createDecoder({ clock, identity, processes, readPath: readDescriptorPath });
+    const descriptors = createDescriptors();
+    const decoder = createDecoder({ clock, identity, processes, readPath: descriptors.readPath });
     const tls = families.includes('tls') ? createTlsTargets(createTlsFiles({ addon, capture, onProbe }), processes) : null;
-    return { capture, decoder, tls };
+    return { capture, decoder, descriptors, tls };
   } catch (error) {
     capture.close();
     throw error;
   }
 }
 
-export function sessionStats({ capture, decoder, tls }: Session): StageStats[] {
+export function captureStats({ capture, decoder, tls }: OpenCapture): StageStats[] {
   return [
     ...kernelStats(capture.kernelCounters()),
     { stage: 'addon', counters: { ...capture.counters() } },
