@@ -18,7 +18,9 @@ interface Mark {
 
 interface Side {
   settled: number;
+  /** By position; those before `first` belong to chunks that have left. */
   marks: Mark[];
+  first: number;
 }
 
 interface Held extends Part {
@@ -46,8 +48,8 @@ const CHUNK_COST = 512;
 
 export function createHold(environment: Environment): Hold {
   const sides: Readonly<Record<Direction, Side>> = {
-    read: { settled: 0, marks: [] },
-    write: { settled: 0, marks: [] },
+    read: { settled: 0, marks: [], first: 0 },
+    write: { settled: 0, marks: [], first: 0 },
   };
   let queue: Held[] = [];
   let head = 0;
@@ -111,15 +113,33 @@ function cost(chunk: TlsChunk): number {
 
 function addMark(side: Side, start: number, end: number, unread: boolean): void {
   if (end <= start) return;
-  const last = side.marks.at(-1);
-  if (last !== undefined && last.unread === unread && last.end === start) last.end = end;
-  else side.marks.push({ start, end, unread });
+  const { marks } = side;
+  const last = marks.length > side.first ? marks.at(-1) : undefined;
+  if (last !== undefined && last.unread === unread && last.end === start) {
+    last.end = end;
+    return;
+  }
+  // Nearly always the last; only trailers are marked before the body that they follow.
+  let at = marks.length;
+  while (at > side.first && (marks[at - 1] as Mark).start > start) at--;
+  marks.splice(at, 0, { start, end, unread });
 }
 
 function forgetMarks(side: Side, position: number): void {
-  if (side.marks.length > 0 && side.marks.some((mark) => mark.end <= position)) {
-    side.marks = side.marks.filter((mark) => mark.end > position);
+  while (side.first < side.marks.length && (side.marks[side.first] as Mark).end <= position) side.first++;
+  if (side.first < 64 || side.first * 2 < side.marks.length) return;
+  side.marks = side.marks.slice(side.first);
+  side.first = 0;
+}
+
+function marksIn(side: Side, start: number, end: number): Mark[] {
+  const found: Mark[] = [];
+  for (let i = side.first; i < side.marks.length; i++) {
+    const mark = side.marks[i] as Mark;
+    if (mark.start >= end) break;
+    if (mark.end > start) found.push(mark);
   }
+  return found;
 }
 
 function withOwnBytes(held: Held): Held {
@@ -131,9 +151,8 @@ function withOwnBytes(held: Held): Held {
 function render(held: Held, side: Side, environment: Environment): TlsEvent {
   const { event, chunk, start, end, repeated } = held;
   if (chunk.len === 0) return event;
-  const marks = side.marks.filter((mark) => mark.start < end && mark.end > start
-    && !(mark.unread && environment.keepOpaque));
   if (repeated) return environment.keepOpaque ? event : withhold(event, chunk, environment);
+  const marks = marksIn(side, start, end).filter((mark) => !(mark.unread && environment.keepOpaque));
   if (marks.length === 0) return event;
   let unread = 0;
   for (const mark of marks) {
