@@ -196,6 +196,29 @@ describe('package.json', () => {
   });
 });
 
+describe('package-lock.json', () => {
+  interface Locked {
+    readonly dependencies?: Record<string, string>;
+    readonly devDependencies?: Record<string, string>;
+    readonly optionalDependencies?: Record<string, string>;
+  }
+  const { packages } = JSON.parse(text('package-lock.json')) as { packages: Record<string, Locked> };
+  const wanted = JSON.parse(text('package.json')) as Locked;
+
+  it('asks for what package.json asks for', () => {
+    const { dependencies, devDependencies, optionalDependencies } = packages[''] ?? {};
+    expect({ dependencies, devDependencies, optionalDependencies })
+      .toEqual({ dependencies: wanted.dependencies, devDependencies: wanted.devDependencies, optionalDependencies: wanted.optionalDependencies });
+  });
+
+  it('names the packages of other systems too: npm ci refuses a lock without them', () => {
+    // npm leaves out those that are not installed when it writes the lock over an existing node_modules, or that a mirror lacks.
+    const absent = Object.entries(packages).filter(([path]) => path !== '').flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter((name) => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages)));
+    expect(absent).toEqual([]);
+  });
+});
+
 describe('limits', () => {
   it('are each used somewhere', () => {
     const used = code.filter(({ path }) => path !== 'src/limits.ts').map((file) => withoutComments(file.text)).join('\n');

@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
-/** Lines of a failed command's output that are worth showing. */
-const TAIL_LINES = 40;
-/** Kept of a command's output for its tail: apt and node-gyp write megabytes. */
+/** Lines of a failed command's output that are worth showing: npm says it first, compilers say it last. */
+const HEAD_LINES = 15;
+const TAIL_LINES = 30;
+/** Kept of a command's output at each end: apt and node-gyp write megabytes. */
+const HEAD_BYTES = 8 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
 const verbose = process.env.V === '1';
@@ -63,8 +65,15 @@ export async function run(step) {
   clearInterval(ticker);
   if (terminal) process.stderr.write('\r\u001b[2K');
   if (code === 0) return say(`✓ ${step.name} (${seconds()} s)`);
-  if (!verbose) say(output.trimEnd().split('\n').slice(-TAIL_LINES).map((line) => `    ${line}`).join('\n'));
+  if (!verbose) say(bothEnds(output).map((line) => `    ${line}`).join('\n'));
   throw new SetupError(`could not finish ${step.name}: \`${step.command.join(' ')}\` ended with ${code}`, step.advice);
+}
+
+/** @param {string} output */
+function bothEnds(output) {
+  const lines = output.trimEnd().split('\n');
+  if (lines.length <= HEAD_LINES + TAIL_LINES) return lines;
+  return [...lines.slice(0, HEAD_LINES), '…', ...lines.slice(-TAIL_LINES)];
 }
 
 /**
@@ -79,7 +88,8 @@ function collect(program, args, env) {
     const child = spawn(program, args, { cwd: ROOT, env, stdio: verbose ? 'inherit' : ['inherit', 'pipe', 'pipe'] });
     let output = '';
     const keep = (/** @type {Buffer} */ chunk) => {
-      output = (output + chunk.toString()).slice(-TAIL_BYTES);
+      output += chunk.toString();
+      if (output.length > HEAD_BYTES + 2 * TAIL_BYTES) output = `${output.slice(0, HEAD_BYTES)}\n…\n${output.slice(-TAIL_BYTES)}`;
     };
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { replayOptions, traceOptions } from '../../src/cli/trace-options.ts';
+import type { Invocation, TraceFlags } from '../../src/cli/trace-options.ts';
+import type { Settings } from '../../src/config.ts';
+import { AgentsightError } from '../../src/errors.ts';
+
+const settings: Settings = {
+  port: 7395, dataDir: '/data', store: null, ringSize: 1 << 20, sources: ['process', 'tls', 'stdio', 'http', 'sse'],
+  redact: true, raw: false, hub: true, allFds: false, logLevel: 'warn',
+};
+const invocation: Invocation = { settings, user: { name: 'someone', uid: 1000, gid: 1000, home: '/h' }, stdoutIsTerminal: true };
+
+function refusal(flags: TraceFlags, command: readonly string[], change: Partial<Settings> = {}): AgentsightError {
+  try {
+    traceOptions(flags, command, { ...invocation, settings: { ...settings, ...change } });
+  } catch (error) {
+    if (error instanceof AgentsightError) return error;
+    throw error;
+  }
+  throw new Error('accepted');
+}
+
+describe('the options of trace', () => {
+  it('join flags and settings, each target once', () => {
+    const options = traceOptions({ pid: [7, 7, 8], comm: ['node'], for: 1000, output: 'x.jsonl' }, [], invocation);
+    expect(options).toMatchObject({
+      pids: [7, 8], comms: ['node'], command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'stdio'],
+      hub: true, quiet: false, json: false, serve: false, ringBytes: 1 << 20,
+    });
+  });
+
+  it.each([
+    [['process'], ['process']],
+    [['stdio'], ['process', 'stdio']],
+    [['http'], ['process', 'tls']],
+    [['sse', 'stdio'], ['process', 'tls', 'stdio']],
+  ] as const)('for sources %j make the kernel observe %j', (sources, families) => {
+    expect(traceOptions({ pid: [7] }, [], { ...invocation, settings: { ...settings, sources } }).families).toEqual(families);
+  });
+
+  it('refuse a trace of nothing', () => {
+    expect(refusal({}, [])).toMatchObject({ code: 'USAGE', hint: expect.stringContaining('-p PID') as string });
+  });
+
+  it('refuse two writers on one terminal, but not through a pipe or beside a file', () => {
+    expect(refusal({ json: true }, ['ls']).hint).toContain('-o FILE');
+    expect(traceOptions({ json: true }, ['ls'], { ...invocation, stdoutIsTerminal: false }).json).toBe(true);
+    expect(traceOptions({ json: true, output: '/x' }, ['ls'], invocation).json).toBe(true);
+  });
+
+  it('refuse to show tls chunks alone without keeping them', () => {
+    expect(refusal({ pid: [7] }, [], { sources: ['tls'] }).hint).toContain('--raw');
+    expect(traceOptions({ pid: [7] }, [], { ...invocation, settings: { ...settings, sources: ['tls'], raw: true } }).raw).toBe(true);
+  });
+
+  it('refuse to keep up a page that there is not', () => {
+    expect(refusal({ serve: true }, ['ls'], { hub: false }).message).toContain('there is none without a hub');
+  });
+});
+
+describe('the options of replay', () => {
+  it('leave the hub out unless it is asked for', () => {
+    expect(replayOptions('a.jsonl', {}, invocation)).toMatchObject({ hub: false, file: `${process.cwd()}/a.jsonl` });
+    expect(replayOptions('-', { hub: true, serve: true }, invocation)).toMatchObject({ hub: true, serve: true, file: '-' });
+    expect(() => replayOptions('a.jsonl', { serve: true }, invocation)).toThrow('could not keep the page up');
+  });
+});
