@@ -69,7 +69,7 @@ export function commandLine(argv: readonly string[]): string {
 
 /** One line without control characters, cut with an ellipsis. */
 export function oneLine(text: string, limit: number): string {
-  const flat = text.slice(0, limit * 2).replace(/[\s\u0000-\u001f\u007f]+/g, ' ').trim();
+  const flat = text.slice(0, limit * 2).replace(/[\s\p{Cc}]+/gu, ' ').trim();
   return flat.length > limit ? `${flat.slice(0, limit - 1)}…` : flat;
 }
 

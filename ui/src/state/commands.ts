@@ -78,7 +78,8 @@ function step(workspace: Workspace, by: number): void {
 function stepSame(workspace: Workspace, by: number): void {
   const at = selectedIndex(workspace);
   const source = workspace.rows[at]?.source;
-  for (let index = at + by; source !== undefined && index >= 0 && index < workspace.rows.length; index += by) {
+  if (source === undefined) return;
+  for (let index = at + by; index >= 0 && index < workspace.rows.length; index += by) {
     if (workspace.rows[index]?.source === source) return choose(workspace, workspace.rows[index]);
   }
 }

@@ -4,6 +4,7 @@ import { type Api, ApiError } from '../lib/api.ts';
 import { EventStore, STORE_ROWS } from '../lib/event-store.ts';
 import { type Gap, addGap, setGap } from '../lib/gaps.ts';
 import { type LiveClient, type LiveState, type Socket, openLive } from '../lib/live.ts';
+import { pause } from '../lib/pause.ts';
 import { ProcessTable } from '../lib/process-table.ts';
 import { type Row, toRow } from '../lib/row.ts';
 import { TimeBase } from '../lib/time-base.ts';
@@ -294,11 +295,4 @@ export class SessionModel {
     const stores = this.#past.rows.length > 0 ? [this.#past, this.#store] : [this.#store];
     this.view = { stores, version: this.view.version + 1 };
   }
-}
-
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, delayMs);
-    signal.addEventListener('abort', () => { clearTimeout(timer); reject(new Error('closed')); }, { once: true });
-  });
 }
