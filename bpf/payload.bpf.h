@@ -4,6 +4,9 @@
  * after defining PAYLOAD_RECORD (struct with header, total, offset, len) and
  * PAYLOAD_SOURCE (enum counter_source).
  */
+#ifndef AGENTSIGHT_PAYLOAD_BPF_H
+#define AGENTSIGHT_PAYLOAD_BPF_H
+
 #include "common.bpf.h"
 
 /* Buffers of one readv or writev; the kernel's own limit is UIO_MAXIOV, 1024. */
@@ -130,3 +133,5 @@ static __always_inline void send_transfer(struct transfer *transfer, struct cpu_
 	if (transfer->left > 0)
 		count(cpu, PAYLOAD_SOURCE, COUNT_READ_FAULT, 1);
 }
+
+#endif

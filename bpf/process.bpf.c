@@ -4,15 +4,12 @@
  * every capture, because the set must follow forks even where nobody wants
  * records of processes.
  */
-#include "common.bpf.h"
+#include "cwd.bpf.h"
+#include "usage.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 #define SIGNAL_GROUP_EXIT 0x00000004
-#define MAX_PATH_COMPONENTS 256
-#define MAX_NAME_BYTES 256
-/* Threads whose times we add up when their process ends; the rest goes missing from its sum. */
-#define MAX_THREADS 4096
 
 struct comm_key {
 	char comm[16];
@@ -25,28 +22,6 @@ struct {
 	__type(key, struct comm_key);
 	__type(value, __u32);
 } comms SEC(".maps");
-
-/*
- * Texts of an exec, too long for the stack. The kernel runs programs of this
- * tracepoint with preemption off; `busy` holds even where it would not.
- */
-struct exec_scratch {
-	__u32 busy;
-	__u32 reserved;
-	char filename[MAX_PATH_BYTES];
-	/*
-	 * The first half is filled from its end. The second is never written: the
-	 * verifier knows start and length, not that they add up to the half.
-	 */
-	char cwd[2 * MAX_PATH_BYTES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct exec_scratch);
-} exec_scratches SEC(".maps");
 
 static __always_inline void refused(struct cpu_state *cpu, struct bpf_dynptr *ptr)
 {
@@ -103,82 +78,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	record.ppid = parent_pid;
 	send_record(cpu, &record.header, sizeof(record));
 	return 0;
-}
-
-/* A way from a directory up to the process's root, written from the end of a buffer. */
-struct path_walk {
-	struct exec_scratch *scratch;
-	struct dentry *dentry;
-	struct mount *mount;
-	struct dentry *root_dentry;
-	struct mount *root_mount;
-	__u32 start;	/* first byte used of scratch->cwd */
-	__u32 complete;
-};
-
-static __always_inline struct mount *mount_of(struct vfsmount *inner)
-{
-	return (struct mount *)((void *)inner - bpf_core_field_offset(struct mount, mnt));
-}
-
-static long walk_up(__u32 index, struct path_walk *walk)
-{
-	struct dentry *dentry = walk->dentry;
-	struct exec_scratch *scratch = walk->scratch;
-	struct mount *mount = walk->mount;
-	const unsigned char *name;
-	struct mount *parent;
-	__u32 len, start;
-
-	if (dentry == walk->root_dentry && mount == walk->root_mount) {
-		walk->complete = 1;
-		return 1;
-	}
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		parent = BPF_CORE_READ(mount, mnt_parent);
-		if (parent == mount) {
-			/* The root of the mount namespace, from outside of a chroot. */
-			walk->complete = 1;
-			return 1;
-		}
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		walk->mount = parent;
-		return 0;
-	}
-	len = BPF_CORE_READ(dentry, d_name.len);
-	name = BPF_CORE_READ(dentry, d_name.name);
-	if (len >= MAX_NAME_BYTES || walk->start < len + 1)
-		return 1;
-	start = walk->start - len;
-	if (start >= MAX_PATH_BYTES || start == 0)
-		return 1;
-	bpf_probe_read_kernel(&scratch->cwd[start], len & (MAX_NAME_BYTES - 1), name);
-	start--;
-	scratch->cwd[start & (MAX_PATH_BYTES - 1)] = '/';
-	walk->start = start;
-	walk->dentry = BPF_CORE_READ(dentry, d_parent);
-	return 0;
-}
-
-/* Returns where in scratch->cwd the working directory starts; it ends at MAX_PATH_BYTES. */
-static __always_inline __u32 read_cwd(struct exec_scratch *scratch, struct task_struct *task, __u32 *truncated)
-{
-	struct path_walk walk = {
-		.scratch = scratch,
-		.dentry = task->fs->pwd.dentry,
-		.mount = mount_of(task->fs->pwd.mnt),
-		.root_dentry = task->fs->root.dentry,
-		.root_mount = mount_of(task->fs->root.mnt),
-		.start = MAX_PATH_BYTES,
-	};
-
-	bpf_loop(MAX_PATH_COMPONENTS, walk_up, &walk, 0);
-	if (walk.start == MAX_PATH_BYTES && walk.complete) {
-		walk.start--;
-		scratch->cwd[MAX_PATH_BYTES - 1] = '/';
-	}
-	*truncated = !walk.complete;
-	return walk.start;
 }
 
 /* Tells the verifier what the compiler knows and would optimise away. */
@@ -283,87 +182,6 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	send_exec(cpu, scratch, task, bprm, root);
 	__sync_lock_test_and_set(&scratch->busy, 0);
 	return 0;
-}
-
-/* Processor time of all threads, dead ones included. */
-struct times {
-	struct list_head *node;
-	struct list_head *head;
-	__u64 user;
-	__u64 system;
-	__u64 run;
-};
-
-static long add_thread(__u32 index, struct times *times)
-{
-	struct list_head *node = times->node;
-	struct task_struct *thread;
-
-	if (node == times->head || !node)
-		return 1;
-	thread = (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
-	times->user += BPF_CORE_READ(thread, utime);
-	times->system += BPF_CORE_READ(thread, stime);
-	times->run += BPF_CORE_READ(thread, se.sum_exec_runtime);
-	times->node = BPF_CORE_READ(node, next);
-	return 0;
-}
-
-/*
- * As getrusage(2): the scheduler's exact run time, divided in the proportion
- * of the two sampled times.
- */
-static __always_inline void read_times(struct process_exit *record, struct signal_struct *signal)
-{
-	struct times times = {
-		.node = signal->thread_head.next,
-		.user = signal->utime,
-		.system = signal->stime,
-		.run = signal->sum_sched_runtime,
-	};
-	__u64 sampled, millionths;
-
-	times.head = (void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
-	bpf_loop(MAX_THREADS, add_thread, &times, 0);
-	sampled = times.user + times.system;
-	if (sampled == 0 || times.run == 0) {
-		/* Shorter than a tick of the clock that samples: the kernel, too, calls it user time. */
-		record->user_ns = times.run ? times.run : times.user;
-		record->system_ns = times.run ? 0 : times.system;
-		return;
-	}
-	/* In steps of 1 us, so that the product stays within 64 bits. */
-	millionths = (times.system >> 10) * 1000000 / ((sampled >> 10) + 1);
-	record->system_ns = times.run / 1000000 * millionths + times.run % 1000000 * millionths / 1000000;
-	record->user_ns = times.run - record->system_ns;
-}
-
-/* An approximate counter: may be below zero by what its cpus still hold. */
-static __always_inline __u64 not_negative(__s64 pages)
-{
-	return pages > 0 ? pages : 0;
-}
-
-/*
- * Linux before 6.16 takes the memory away before this tracepoint: then only the
- * peak is left that the process inherits over exec.
- */
-static __always_inline void read_peak_rss(struct process_exit *record, struct task_struct *task)
-{
-	struct mm_struct *mm = task->mm;
-	__u64 peak, now;
-
-	if (!mm || !bpf_core_field_exists(struct mm_struct, rss_stat[0].count)) {
-		record->peak_rss_bytes = (__u64)task->signal->maxrss * config.page_bytes;
-		record->header.flags |= RECORD_MAXRSS_UPPER_BOUND;
-		return;
-	}
-	peak = mm->hiwater_rss;
-	/* Of files, anonymous, shared; 2 are pages swapped out. Constant indices: CO-RE knows the kernel's stride. */
-	now = not_negative(BPF_CORE_READ(mm, rss_stat[0].count)) +
-	      not_negative(BPF_CORE_READ(mm, rss_stat[1].count)) +
-	      not_negative(BPF_CORE_READ(mm, rss_stat[3].count));
-	record->peak_rss_bytes = (peak > now ? peak : now) * config.page_bytes;
 }
 
 /*
