@@ -70,14 +70,19 @@ export interface Capture {
   detachUprobe(id: number): void;
   /**
    * Starts the drain thread. `onBatch` runs on the JavaScript thread; when it
-   * returns, the batch no longer counts against queuedBytes.
+   * returns, the batch no longer counts against queuedBytes. What it throws is
+   * an uncaught exception. Keeps the process alive until `close`.
    */
   start(onBatch: (batch: Batch) => void): void;
-  /** Resolves when every record that is in the ring now has been given to onBatch. */
+  /** Resolves when every record that is in the ring now has been given to onBatch, or at `close`. Throws before `start` and after `close`. */
   drain(): Promise<void>;
   kernelCounters(): KernelCounters;
   counters(): AddonCounters;
-  /** Detaches and frees everything. Safe twice. Records not yet drained are dropped. */
+  /**
+   * Detaches and frees everything. Safe twice, and from within onBatch. Records
+   * not yet drained are dropped; both kinds of counters keep their last values.
+   * Uprobes go in the background within some 0.1 s.
+   */
   close(): void;
 }
 
