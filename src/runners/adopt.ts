@@ -8,15 +8,10 @@ import { connect, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { AgentsightError, causeText } from '../errors.ts';
-import type { HeldCommand, LaunchExit } from './launch.ts';
-
-export interface AdoptOptions {
-  readonly pid: number;
-  readonly socketPath: string;
-}
+import type { HeldCommand, HeldElsewhere, LaunchExit } from './launch.ts';
 
 /** Rejects with LAUNCH_FAILED when nobody listens. */
-export async function adoptCommand({ pid, socketPath }: AdoptOptions): Promise<HeldCommand> {
+export async function adoptCommand({ pid, socketPath }: HeldElsewhere): Promise<HeldCommand> {
   const socket = await connected(socketPath);
   return {
     pid,

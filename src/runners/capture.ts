@@ -19,6 +19,7 @@ import type { Event, ProbeData } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
+import { adoptCommand } from './adopt.ts';
 import { filesOfLaunch } from './command-files.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
 import { createLossWatch } from './loss.ts';
@@ -153,7 +154,7 @@ class LiveCapture implements CaptureRunner {
   }
 
   async #hold(launch: LaunchOptions, launcherPath: string): Promise<void> {
-    const held = await holdCommand(launch, launcherPath);
+    const held = launch.held === undefined ? await holdCommand(launch, launcherPath) : await adoptCommand(launch.held);
     this.#held = held;
     void held.exited.then(() => this.#commandHasEnded());
     if (this.#stopped()) held.close();

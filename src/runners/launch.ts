@@ -8,11 +8,11 @@
  * the terminal itself, as it would without us.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, statSync, type BigIntStats } from 'node:fs';
 import { constants as systemConstants } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { AgentsightError, causeText } from '../errors.ts';
+import { AgentsightError, causeText, errnoOf } from '../errors.ts';
 import type { User } from '../user.ts';
 
 export interface LaunchOptions {
@@ -24,6 +24,14 @@ export interface LaunchOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Descriptors 0, 1 and 2; ours unless said otherwise. */
   readonly stdio?: readonly [StandardStream, StandardStream, StandardStream];
+  /** Somebody else has started it and holds it. */
+  readonly held?: HeldElsewhere;
+}
+
+export interface HeldElsewhere {
+  readonly pid: number;
+  /** Where its holder listens. */
+  readonly socketPath: string;
 }
 
 export type StandardStream = 'inherit' | 'ignore' | number;
@@ -149,8 +157,14 @@ function notFound(command: string): AgentsightError {
   return new AgentsightError('COMMAND_NOT_FOUND', `could not start ${command}: command not found`, { hint });
 }
 
+/** What is there but cannot be looked at is left to exec, whose error then says why. */
 function existing(path: string): string | null {
-  return statSync(path, { throwIfNoEntry: false }) === undefined ? null : path;
+  try {
+    statSync(path);
+    return path;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR' ? null : path;
+  }
 }
 
 function searchPath(command: string, path: string, cwd: string): string | null {
@@ -219,13 +233,22 @@ async function launcherRuns(pid: number, launcherPath: string, exited: Promise<L
   let exit: LaunchExit | null = null;
   void exited.then((value) => (exit = value));
   for (;;) {
-    const running = statSync(`/proc/${pid}/exe`, { bigint: true, throwIfNoEntry: false });
-    if (running?.ino === launcher.ino && running.dev === launcher.dev) return;
+    if (runsFile(pid, launcher)) return;
     if (exit !== null || performance.now() > deadline) {
       throw new AgentsightError('LAUNCH_FAILED', 'could not start the launcher: it ended before it held', {
         hint: 'the message above, if any, is of setpriv, which changes to the user',
       });
     }
     await new Promise((wake) => setTimeout(wake, LAUNCHER_POLL_MS));
+  }
+}
+
+function runsFile(pid: number, file: BigIntStats): boolean {
+  try {
+    const running = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return running.ino === file.ino && running.dev === file.dev;
+  } catch {
+    // It has ended: the caller looks at that.
+    return false;
   }
 }

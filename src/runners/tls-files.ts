@@ -4,13 +4,13 @@
  * passes over those that are not traced, and short-lived processes of one
  * program share one hook.
  */
-import { statSync } from 'node:fs';
+import { statSync, type BigIntStats } from 'node:fs';
 import type { Addon, Capture } from '../addon.ts';
 import { causeText } from '../errors.ts';
 import type { ProbeData, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
-import { locateTls, type TlsPlan } from './tls-locate.ts';
+import { locateTls, type PlannedProbe, type TlsPlan } from './tls-locate.ts';
 
 export interface TlsFile {
   readonly path: string;
@@ -39,14 +39,34 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
   const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'probes', 'refused_probes', 'forgotten']);
 
   function look(path: string, reachable = path): TlsFile | null {
-    const stat = statSync(reachable, { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined || !stat.isFile()) return null;
+    const stat = statFile(reachable);
+    if (stat === null) return null;
     const key = `${stat.dev}:${stat.ino}`;
     const known = files.get(key);
     if (known !== undefined) return known;
-    const file = hook(path, reachable, locateTls(reachable, addon.readElf));
+    // A path through /proc ends with its process: where the file's own path leads to it, that one stays.
+    const place = reachable !== path && isSameFile(statFile(path), stat) ? path : reachable;
+    const plan = locateTls(place, addon.readElf);
+    const file = hook(path, place, plan);
+    // Its process ended while we looked: the file itself has not failed.
+    if (file.state === 'failed' && !isSameFile(statFile(place), stat)) return null;
     remember(key, file);
+    tell(file, plan);
     return file;
+  }
+
+  function tell({ path, state, library, reason }: TlsFile, plan: TlsPlan): void {
+    if (state === 'none') return;
+    counters.add(state);
+    const hooked = plan.kind === 'hook' && state === 'attached';
+    onProbe({
+      path,
+      library,
+      status: state === 'unsupported' ? 'absent' : state,
+      method: hooked ? plan.method : null,
+      functions: hooked ? plan.functions : [],
+      reason,
+    });
   }
 
   function remember(key: string, file: TlsFile): void {
@@ -63,48 +83,51 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
     files.set(key, file);
   }
 
-  function hook(path: string, reachable: string, plan: TlsPlan): TlsFile {
+  function hook(path: string, place: string, plan: TlsPlan): TlsFile {
     switch (plan.kind) {
       case 'none':
         return { path, state: 'none', library: null, reason: null };
       case 'unsupported':
-        counters.add('unsupported');
-        onProbe({ path, library: plan.library, status: 'absent', method: null, functions: [], reason: plan.reason });
         return { path, state: 'unsupported', library: plan.library, reason: plan.reason };
       case 'failed':
-        return failed(path, null, plan.reason);
-      case 'hook':
-        return attach(path, reachable, plan);
+        return { path, state: 'failed', library: null, reason: plan.reason };
+      case 'hook': {
+        const reason = attach(place, plan.probes);
+        return { path, state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
+      }
     }
   }
 
-  function failed(path: string, library: TlsLibrary | null, reason: string): TlsFile {
-    counters.add('failed');
-    onProbe({ path, library, status: 'failed', method: null, functions: [], reason });
-    return { path, state: 'failed', library, reason };
-  }
-
-  /** All probes of a file or none: half of them would show half a conversation. */
-  function attach(path: string, reachable: string, plan: TlsPlan & { readonly kind: 'hook' }): TlsFile {
-    const { library, method, functions } = plan;
-    if (counters.get('probes') + plan.probes.length > LIMITS.tlsProbes) {
-      counters.add('refused_probes', plan.probes.length);
-      return failed(path, library, `the limit of ${LIMITS.tlsProbes} probes is reached`);
+  /** All probes of a file or none: half of them would show half a conversation. null, or why not. */
+  function attach(place: string, probes: readonly PlannedProbe[]): string | null {
+    if (counters.get('probes') + probes.length > LIMITS.tlsProbes) {
+      counters.add('refused_probes', probes.length);
+      return `the limit of ${LIMITS.tlsProbes} probes is reached`;
     }
     const ids: number[] = [];
     try {
-      for (const { program, offset } of plan.probes) {
-        ids.push(capture.attachUprobe({ program, path: reachable, offset, pid: null }));
-      }
+      for (const { program, offset } of probes) ids.push(capture.attachUprobe({ program, path: place, offset, pid: null }));
     } catch (error) {
       for (const id of ids) capture.detachUprobe(id);
-      return failed(path, library, causeText(error));
+      return causeText(error);
     }
-    counters.add('attached');
     counters.add('probes', ids.length);
-    onProbe({ path, library, status: 'attached', method, functions, reason: null });
-    return { path, state: 'attached', library, reason: null };
+    return null;
   }
 
   return { look, counters: () => counters.snapshot() };
+}
+
+/** null for what is gone, cannot be reached, or is no regular file. */
+function statFile(path: string): BigIntStats | null {
+  try {
+    const stat = statSync(path, { bigint: true });
+    return stat.isFile() ? stat : null;
+  } catch {
+    return null;
+  }
+}
+
+function isSameFile(a: BigIntStats | null, b: BigIntStats): boolean {
+  return a !== null && a.ino === b.ino && a.dev === b.dev;
 }
