@@ -3,7 +3,7 @@
  * together. Events flow one way, runner -> analyzers -> batches -> sinks. Each
  * event passes the analyzers alone; sinks take whole batches.
  */
-import { type Observable, Subject } from 'rxjs';
+import { asyncScheduler, type Observable, Subject } from 'rxjs';
 import { select } from '../analyzers/filter.ts';
 import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
@@ -70,14 +70,16 @@ interface Analysis {
 function createAnalysis(options: PipelineOptions): Analysis {
   const httpCounters = createHttpCounters();
   const redactCounters = createRedactCounters();
-  const { nextId, raw, sources, recompute = new Set<string>() } = options;
+  const { nextId, raw, sources, recompute } = options;
+  // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
+  const clock = recompute === undefined ? { scheduler: asyncScheduler } : {};
   const secrets = options.redact ? { locateSecrets } : {};
   return {
     analyze: (events) =>
       events.pipe(
-        replayGate(recompute),
-        http({ nextId, raw, keepOpaque: !options.redact, counters: httpCounters, ...secrets }),
-        redact({ enabled: options.redact, counters: redactCounters }),
+        replayGate(recompute ?? new Set()),
+        http({ nextId, raw, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
+        redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
         select({ sources, raw }),
       ),
     stats: () => [

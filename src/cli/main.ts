@@ -65,6 +65,8 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
   switch (name) {
     case 'trace': {
       const options = traceOptions(flags, command, invocation);
+      const { needsElevation, traceElevated } = await import('./elevate.ts');
+      if (needsElevation(options)) return traceElevated(options);
       const { runTrace } = await import('./trace.ts');
       return served(options, () => runTrace(options));
     }

@@ -13,6 +13,7 @@ import {
   parseSources, parseStoreUrl,
 } from '../values.ts';
 import type { Parse } from '../values.ts';
+import type { HeldElsewhere } from '../runners/launch.ts';
 import type { TraceFlags } from './trace-options.ts';
 
 /** Exactly the flags that were given, whatever the command. */
@@ -100,8 +101,14 @@ const general: OptionGroup = {
 
 const user = valued('--user <name>', 'whose data it is (default: the user who called sudo, else this one)', String);
 
+/** Not for people: how the collector that sudo raised finds the command that waits for it. */
+const internal: OptionGroup = {
+  heading: 'Internal:',
+  options: [valued('--held <pid:socket>', 'a command that its own user holds', parseHeld).hideHelp()],
+};
+
 export const OPTION_GROUPS = {
-  trace: [target, keep, output, page, general],
+  trace: [target, keep, output, page, general, internal],
   replay: [
     {
       heading: 'What to keep:',
@@ -132,6 +139,13 @@ export const OPTION_GROUPS = {
   ],
   schema: [],
 } as const satisfies Record<string, readonly OptionGroup[]>;
+
+function parseHeld(text: string): HeldElsewhere {
+  const colon = text.indexOf(':');
+  const socketPath = text.slice(colon + 1);
+  if (colon < 1 || !socketPath.startsWith('/')) throw new BadValue(`"${text}" is not PID:SOCKET`);
+  return { pid: parsePid(text.slice(0, colon)), socketPath };
+}
 
 function valued<T>(flags: string, description: string, parse: Parse<T>): Option {
   return new Option(flags, description).argParser((text) => parseFlag(flags, parse, text));

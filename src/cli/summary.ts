@@ -24,10 +24,10 @@ const LOSSES: Readonly<Record<string, string>> = {
 
 export function summaryLine({ verb, durationMs, totals, output, stages }: RunFacts): string {
   const { bySource, events } = totals;
-  const parts = [plural(events, 'event'), plural(bySource.get('http') ?? 0, 'HTTP exchange')];
-  const into = output === null ? '' : ` to ${output}`;
+  const exchanges = plural(bySource.get('http') ?? 0, 'HTTP exchange');
+  const into = output === null ? '' : ` in ${output}`;
   const lost = losses(stages);
-  return `${verb} for ${seconds(durationMs)}: ${parts.join(', ')}${into}; ${lost.length === 0 ? 'nothing lost' : `LOST: ${lost.join('; ')}`}`;
+  return `${verb} for ${seconds(durationMs)}: ${plural(events, 'event')} (${exchanges})${into}; ${lost.length === 0 ? 'nothing lost' : `LOST: ${lost.join('; ')}`}`;
 }
 
 function losses(stages: readonly StageStats[]): readonly string[] {
@@ -40,11 +40,16 @@ function losses(stages: readonly StageStats[]): readonly string[] {
   );
 }
 
-/** For each process that brought no plaintext: why. */
+/**
+ * Why there is less TLS plaintext than one might expect. A library that could
+ * not be hooked is always named; a process that had nothing to say only when
+ * nobody else had either, or else every helper of an agent would get a line.
+ */
 export function blindSpots(rows: readonly TlsReportRow[]): readonly string[] {
+  const nothing = !rows.some(({ state }) => state === 'captured');
   return rows
-    .filter(({ state, root }) => state !== 'captured' && (root || state !== 'none'))
-    .map(({ pid, comm, reason }) => `no TLS plaintext from ${comm} (pid ${pid}): ${reason ?? 'unknown'}`);
+    .filter(({ state, root }) => state === 'failed' || state === 'unsupported' || (nothing && (root || state === 'silent')))
+    .map(({ pid, comm, reason }) => `no TLS plaintext from ${comm} (pid ${pid}): ${reason ?? 'for an unknown reason'}`);
 }
 
 export function plural(count: number, noun: string): string {

@@ -6,6 +6,7 @@ import type { ProgramFamily } from '../addon.ts';
 import type { Settings } from '../config.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
+import type { HeldElsewhere } from '../runners/launch.ts';
 import type { User } from '../user.ts';
 
 /** Where events go, and what of them: common to `trace` and `replay`. */
@@ -44,6 +45,8 @@ export interface TraceOptions extends OutputOptions {
   /** What the kernel has to observe for `sources`. */
   readonly families: readonly ProgramFamily[];
   readonly durationMs: number | null;
+  /** The command was started by its own user, who raised only this collector. */
+  readonly held: HeldElsewhere | null;
   readonly ringBytes: number;
   readonly allFds: boolean;
 }
@@ -58,6 +61,7 @@ export interface TraceFlags extends OutputFlags {
   readonly pid?: readonly number[];
   readonly comm?: readonly string[];
   readonly for?: number;
+  readonly held?: HeldElsewhere;
 }
 
 export interface OutputFlags {
@@ -100,6 +104,7 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
     command,
     families: familiesFor(settings.sources),
     durationMs: flags.for ?? null,
+    held: flags.held ?? null,
     ringBytes: settings.ringSize,
     allFds: settings.allFds,
   };

@@ -62,14 +62,14 @@ async function trace(run: Run): Promise<number> {
 
 function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>): CaptureRunner {
   const [command, ...args] = options.command;
-  const { pids, comms, families, ringBytes, allFds, user } = options;
+  const { pids, comms, families, ringBytes, allFds, user, held } = options;
   // The command's own output must not run into the events that a pipe takes.
   const stdio = ['inherit', wantsLines(options) ? 2 : 'inherit', 'inherit'] as const;
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
     identity, pids, comms, families, ringBytes, allFds,
-    launch: command === undefined ? null : { command, args, user, stdio },
+    launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }
 
