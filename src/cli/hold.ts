@@ -16,6 +16,7 @@ import { encodeMessage } from '../link/codec.ts';
 import { PROTOCOL_VERSION } from '../link/protocol.ts';
 import { dataPaths } from '../paths.ts';
 import { VERSION } from '../version.ts';
+import { onEndingSignals } from './signals.ts';
 import type { OutputOptions } from './trace-options.ts';
 
 export type HubChoice = Pick<OutputOptions, 'user' | 'dataDir' | 'port' | 'store'>;
@@ -33,8 +34,6 @@ export interface HeldHub {
 
 /** How often a hub that was ended on purpose is looked for. It also keeps this process alive. */
 const WATCH_MS = 500;
-
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export async function holdHub({ user, dataDir, port, store }: HubChoice): Promise<HeldHub> {
   const say = (text: string): void => void process.stderr.write(`agentsight-ts: ${text}\n`);
@@ -61,8 +60,8 @@ export async function holdHub({ user, dataDir, port, store }: HubChoice): Promis
     over = true;
     settle();
   };
-  // Only listens: what a signal means while a run goes on is that run's business.
-  for (const signal of ENDING) process.on(signal, end);
+  // Stays until the hub has ended, so that a signal that comes twice does not leave it behind.
+  const release = onEndingSignals(end);
   const watch = setInterval(() => {
     if (socket?.closed === true && !existsSync(dataPaths(dataDir).hubFile)) end();
   }, WATCH_MS);
@@ -70,10 +69,10 @@ export async function holdHub({ user, dataDir, port, store }: HubChoice): Promis
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     clearInterval(watch);
-    for (const signal of ENDING) process.off(signal, end);
     hub.close();
     socket?.destroy();
     if (started) await stopHub(dataDir, user);
+    release();
   };
   return {
     get url() {

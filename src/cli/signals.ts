@@ -4,19 +4,28 @@
  */
 import { constants } from 'node:os';
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-export type EndingSignal = (typeof ENDING)[number];
+export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+export type EndingSignal = (typeof ENDING_SIGNALS)[number];
+
+/**
+ * One Ctrl-C may arrive several times: from the terminal, and from each of npm
+ * and sudo, which pass theirs on. Nobody decides to press it again this soon.
+ */
+const SAME_REQUEST_MS = 500;
 
 /** Calls `onFirst` once. Returns what takes the handlers off again. */
 export function onEndingSignals(onFirst: (signal: EndingSignal) => void): () => void {
-  let asked = false;
+  let askedAt: number | undefined;
   const handle = (signal: EndingSignal): void => {
-    if (asked) process.exit(128 + constants.signals[signal]);
-    asked = true;
-    onFirst(signal);
+    if (askedAt === undefined) {
+      askedAt = performance.now();
+      onFirst(signal);
+    } else if (performance.now() - askedAt > SAME_REQUEST_MS) {
+      process.exit(128 + constants.signals[signal]);
+    }
   };
-  for (const signal of ENDING) process.on(signal, handle);
+  for (const signal of ENDING_SIGNALS) process.on(signal, handle);
   return () => {
-    for (const signal of ENDING) process.off(signal, handle);
+    for (const signal of ENDING_SIGNALS) process.off(signal, handle);
   };
 }

@@ -41,8 +41,8 @@ function program(args) {
     const child = spawn(process.execPath, [join(ROOT, 'bin/agentsight-ts.mjs'), ...args], { stdio: 'inherit' });
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
       process.on(signal, () => {
-        // Ctrl-C reaches the child from the terminal itself: sent again, it would be the second, which means leave now.
-        if (signal === 'SIGTERM' || process.stdin.isTTY !== true) child.kill(signal);
+        // From a terminal the child has it already, and takes both for one.
+        child.kill(signal);
       });
     }
     child.on('error', reject);
