@@ -57,8 +57,12 @@ function startCollector(socketPath: string, options: { readonly collector: strin
     return new Promise((resolve) => {
       const socket = connect(socketPath);
       const decoder = createFrameDecoder();
-      socket.on('error', () => undefined).on('close', () => resolve());
-      ended.signal.addEventListener('abort', () => socket.destroy(), { once: true });
+      const onEnded = (): void => void socket.destroy();
+      socket.on('error', () => undefined).on('close', () => {
+        ended.signal.removeEventListener('abort', onEnded);
+        resolve();
+      });
+      ended.signal.addEventListener('abort', onEnded, { once: true });
       socket.on('data', (chunk) => {
         for (const message of decoder.push(chunk).map((frame): Message => decodeFrame(frame))) {
           if (message.kind === 'welcome') {

@@ -158,8 +158,11 @@ describe('lists', () => {
   });
 });
 
+function part(name: string, day: string, bytes: number, written: number): Part {
+  return { name, day, rows: 1, bytes, written };
+}
+
 describe('retention', () => {
-  const part = (name: string, day: string, bytes: number, written: number): Part => ({ name, day, rows: 1, bytes, written });
   const now = Date.UTC(2025, 10, 20) / 1000;
   const limits = { bytes: 100, days: 14 };
 
@@ -200,12 +203,12 @@ describe('retention', () => {
 
   test('stops inserts before the disk is full, and says so', async () => {
     const full = tempDir();
-    const store = await openStore({ dataDir: full.path, freeDiskBytes: Number.MAX_SAFE_INTEGER, log: () => undefined }).then((opened) => opened, (error: unknown) => error);
+    const outcome = await openStore({ dataDir: full.path, freeDiskBytes: Number.MAX_SAFE_INTEGER, log: () => undefined }).then((opened) => opened, (error: unknown) => error);
     try {
-      const failure = store instanceof Error ? store : await (store as Store).insertBatch('full:1', batch(1, 1)).then(() => undefined, (error: unknown) => error);
+      const failure = outcome instanceof Error ? outcome : await (outcome as Store).insertBatch('full:1', batch(1, 1)).then(() => undefined, (error: unknown) => error);
       expect(String(failure)).toMatch(/NOT_ENOUGH_SPACE|free space|space/i);
     } finally {
-      if (!(store instanceof Error)) await (store as Store).close();
+      if (!(outcome instanceof Error)) await (outcome as Store).close();
       full.remove();
     }
   });

@@ -184,8 +184,7 @@ export class Store {
 
   async processes(filter: ProcessFilter, signal?: AbortSignal): Promise<JsonPage> {
     const rows = await this.#select<ProcessRow>(processesQuery(filter), signal);
-    const toJson = (row: ProcessRow): string => JSON.stringify(readProcess(row) satisfies Process);
-    return page(rows, filter.limit, toJson, (row) => encodeKeyCursor(row.start, row.process));
+    return page(rows, filter.limit, processJson, (row) => encodeKeyCursor(row.start, row.process));
   }
 
   async info(): Promise<StoreInfo> {
@@ -256,4 +255,8 @@ function page<Row>(
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   return { items: shown.map(toJson), next: rows.length > limit && last !== undefined ? toCursor(last) : null };
+}
+
+function processJson(row: ProcessRow): string {
+  return JSON.stringify(readProcess(row) satisfies Process);
 }
