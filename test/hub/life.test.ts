@@ -13,11 +13,11 @@ import { dataPaths } from '../../src/paths.ts';
 import { findUser } from '../../src/user.ts';
 import { tempDir } from '../helpers/files.ts';
 import { openLinkClient } from '../helpers/link-client.ts';
+import { itAsRoot } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { batch } from './lines.ts';
 import { FREE_DISK_BYTES, startTestHub } from './support.ts';
 
-const isRoot = process.getuid?.() === 0;
 const user = findUser(String(process.getuid?.() ?? 0));
 const quiet = { port: 0, freeDiskBytes: FREE_DISK_BYTES, log: () => undefined };
 
@@ -135,7 +135,7 @@ describe('a hub that is started for a trace', () => {
     dir.remove();
   });
 
-  test.skipIf(!isRoot)('has no capability where root is the user', async () => {
+  itAsRoot('has no capability where root is the user', async () => {
     const dir = tempDir();
     const dataDir = dir.file('data');
     const hub = await ensureHub({ user: findUser('root'), dataDir, port: 0 });
@@ -145,7 +145,7 @@ describe('a hub that is started for a trace', () => {
     dir.remove();
   });
 
-  test.skipIf(!isRoot)('runs as the invoking user where root started it, or says what that user may not read', async () => {
+  itAsRoot('runs as the invoking user where root started it, or says what that user may not read', async () => {
     const nobody = findUser('nobody');
     const dir = tempDir();
     chmodSync(dir.path, 0o755);

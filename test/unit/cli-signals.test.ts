@@ -6,9 +6,9 @@ describe('a request to end', () => {
     const seen: string[] = [];
     const release = onEndingSignals((signal) => seen.push(signal));
     // Emitted, not sent: the test's own process must not depend on when the kernel delivers.
-    process.emit('SIGINT');
-    process.emit('SIGINT');
-    process.emit('SIGTERM');
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGTERM', 'SIGTERM');
     release();
     expect(seen).toEqual(['SIGINT']);
     expect(process.listenerCount('SIGHUP')).toBe(0);

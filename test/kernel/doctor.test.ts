@@ -1,0 +1,46 @@
+/** What the doctor says of the machine that runs the tests, through the built command. */
+import { expect, it } from 'vitest';
+import { runCli } from '../helpers/cli.ts';
+import { describeKernel } from '../helpers/privilege.ts';
+import { tempDir } from '../helpers/files.ts';
+
+interface Report {
+  readonly works: boolean;
+  readonly checks: readonly { readonly name: string; readonly status: string; readonly text: string; readonly fix: string | null }[];
+}
+
+describeKernel('the doctor', () => {
+  async function examine(args: readonly string[], prefix: readonly string[] = []) {
+    const dir = tempDir();
+    try {
+      const { code, stdout, stderr } = await runCli(['doctor', '--json', '--port', '0', '--data-dir', dir.file('data'), ...args], { prefix });
+      const { works, checks } = JSON.parse(stdout) as Report;
+      return { code, stderr, works, status: new Map(checks.map((check) => [check.name, check])) };
+    } finally {
+      dir.remove();
+    }
+  }
+
+  it('loads every family of programs, sets a probe, and finds that tracing works', async () => {
+    const { code, works, status, stderr } = await examine(['-p', String(process.pid)]);
+    expect(stderr).toBe('');
+    for (const name of ['privilege', 'kernel', 'programs: process', 'programs: stdio', 'programs: tls', 'rings', 'probe', 'data', 'page']) {
+      expect(status.get(name), name).toMatchObject({ status: 'ok' });
+    }
+    expect(status.get(`pid ${process.pid}`)?.text).toContain(process.execPath);
+    expect([code, works]).toEqual([0, true]);
+  });
+
+  it('ends with 3 and names the command where the privilege is missing', async () => {
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+    const { code, works, status } = await examine([], nobody);
+    expect(status.get('privilege')).toMatchObject({ status: 'missing', fix: 'sudo agentsight-ts doctor' });
+    expect([code, works]).toEqual([3, false]);
+  });
+
+  it('ends with 5 where the target is not there', async () => {
+    const { code, status } = await examine(['--pid', '4194304']);
+    expect(status.get('pid 4194304')).toMatchObject({ status: 'missing', text: 'there is no such process' });
+    expect(code).toBe(5);
+  });
+});
