@@ -25,8 +25,8 @@ function found(files: readonly SourceFile[], pattern: RegExp): readonly string[]
     content.split('\n').flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])));
 }
 
-function shown(found: readonly Import[]): readonly string[] {
-  return found.map(({ from, target }) => `${from} imports ${target}`);
+function shown(list: readonly Import[]): readonly string[] {
+  return list.map(({ from, target }) => `${from} imports ${target}`);
 }
 
 describe('imports', () => {
