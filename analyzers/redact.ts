@@ -8,10 +8,11 @@
  * made without redaction. A secret that two stdio calls share is not seen.
  */
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, HeaderList, Headers, HttpData } from '../src/event.ts';
+import type { Event, HeaderList, Headers, HttpData, TextEncoding } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
+import { maskRanges as maskedText } from './redact/find.ts';
 import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
-import { SECRET_OPTION } from './redact/rules.ts';
+import { HEADER_OPTION, SECRET_OPTION, USER_OPTION } from './redact/rules.ts';
 
 export { locateSecrets } from './redact/locate.ts';
 
@@ -50,7 +51,7 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       case 'http':
         return derived ? { ...event, data: maskExchange(event.data) } : event;
       case 'sse':
-        return derived ? { ...event, data: { ...event.data, data: maskText(event.data.data) } } : event;
+        return derived ? { ...event, data: { ...event.data, url: maskText(event.data.url), data: maskText(event.data.data) } } : event;
       default:
         return event;
     }
@@ -60,11 +61,22 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
     let masked: string[] | undefined;
     for (const [index, argument] of argv.entries()) {
       const previous = index > 1 ? argv[index - 1] ?? '' : '';
-      const whole = SECRET_OPTION.test(previous) && argument !== '';
-      const text = whole ? maskRanges(argument, [{ start: 0, end: argument.length }]) : maskText(argument);
+      const text = maskArgument(previous, argument);
       if (text !== argument) (masked ??= [...argv])[index] = text;
     }
     return masked ?? argv;
+  }
+
+  function maskArgument(option: string, argument: string): string {
+    if (SECRET_OPTION.test(option)) return maskRanges(argument, [{ start: 0, end: argument.length }]);
+    const colon = argument.indexOf(':');
+    // Digits on both sides are a user and a group, as of docker.
+    if (colon > 0 && USER_OPTION.test(option) && !/^\d+:\d+$/.test(argument)) return maskRanges(argument, [{ start: colon + 1, end: argument.length }]);
+    if (colon > 0 && HEADER_OPTION.test(option)) {
+      const value = argument.slice(colon + 1);
+      return argument.slice(0, colon + 1) + maskRanges(value, rangesInHeader(argument.slice(0, colon), value));
+    }
+    return maskText(argument);
   }
 
   /** The same bytes where there is no secret, else a masked copy. */
@@ -84,13 +96,7 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
 
   function maskRanges(text: string, ranges: readonly SecretRange[]): string {
     if (ranges.length === 0) return text;
-    let masked = '';
-    let from = 0;
-    for (const { start, end } of ranges) {
-      masked += text.slice(from, start) + '*'.repeat(end - start);
-      from = end;
-    }
-    const result = masked + text.slice(from);
+    const result = maskedText(text, ranges);
     if (result !== text) counters.add('masked_secrets', ranges.length);
     return result;
   }
@@ -103,10 +109,17 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       path: maskText(data.path),
       ...maskHeaders('request', data.request_header_list),
       ...maskHeaders('response', data.response_header_list),
-      request_body: data.request_body === null || data.request_body_encoding === 'base64' ? data.request_body : maskText(data.request_body),
-      response_body: data.response_body === null || data.response_body_encoding === 'base64' ? data.response_body : maskText(data.response_body),
+      request_body: maskBody(data.request_body, data.request_body_encoding),
+      response_body: maskBody(data.response_body, data.response_body_encoding),
     };
     return { ...masked, redacted: data.redacted + counters.get('masked_secrets') - before };
+  }
+
+  function maskBody(body: string | null, encoding: TextEncoding): string | null {
+    if (body === null || encoding === 'utf8') return body === null ? null : maskText(body);
+    const bytes = Buffer.from(body, 'base64');
+    const masked = maskBytes(bytes);
+    return masked === bytes ? body : Buffer.from(masked).toString('base64');
   }
 
   function maskHeaders(side: 'request' | 'response', list: HeaderList): Partial<HttpData> {

@@ -7,7 +7,7 @@
 /** Three bytes of everything that a rule needs; of a word, its rarest three. */
 const TRIGRAMS = [
   'key', 'oke', 'cre', 'ssw', 'ssp', 'uth', 'rer', 'sic', 'ig=', 're=', 'on=', 'er=', 'al=', '://',
-  'sk-', 'aiz', 'hf_', 'gsk', 'ai-', 'ho_', 'hp_', 'hs_', 'hu_', 'hr_', 'b_p', 'at-', 'pm_', 'kia', 'asi', 'xox', 'eyj',
+  'sk-', 'aiz', 'hf_', 'gsk', 'ai-', 'ho_', 'hp_', 'hs_', 'hu_', 'hr_', 'b_p', 'at-', 'pm_', 'kia', 'asi', 'xox', 'eyj', 'pp-', 'oki', 'wd=', 'ss=', '_pa', '-pa',
 ];
 
 const BITS = 16;

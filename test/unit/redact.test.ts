@@ -1,0 +1,184 @@
+import { from, lastValueFrom, toArray } from 'rxjs';
+import { describe, expect, test } from 'vitest';
+import { createRedactCounters, locateSecrets, redact } from '../../analyzers/redact.ts';
+import type { Event, ExecData } from '../../src/event.ts';
+import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+
+/** The text with what was located replaced at equal length. */
+function masked(part: 'head' | 'body', text: string): string {
+  const bytes = Buffer.from(text);
+  for (const { start, end } of locateSecrets(part, Buffer.from(bytes))) bytes.fill('*', start, end);
+  expect(bytes).toHaveLength(Buffer.byteLength(text));
+  return bytes.toString();
+}
+
+/** ‹ and › mark what must be masked; the rest must stay. */
+function expectMasked(part: 'head' | 'body', marked: string): void {
+  const plain = marked.replace(/[‹›]/g, '');
+  const wanted = marked.replace(/‹([^›]*)›/g, (_, secret: string) => '*'.repeat(Buffer.byteLength(secret)));
+  expect(masked(part, plain)).toBe(wanted);
+  expect(locateSecrets(part, Buffer.from(wanted)), 'masked text has no further secrets').toEqual([]);
+}
+
+async function run(events: readonly Event[], options: Partial<Parameters<typeof redact>[0]> = {}): Promise<Event[]> {
+  return lastValueFrom(from(events).pipe(redact({ enabled: true, ...options }), toArray()));
+}
+
+const KEY = 'sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx_12-34';
+
+describe('a head', () => {
+  test.each([
+    `POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com\r\nX-Api-Key: ‹${KEY}›\r\nContent-Length: 12\r\n\r\n`,
+    'GET / HTTP/1.1\r\nAuthorization: Bearer ‹abc.def-ghi›\r\nCookie: ‹sid=1; theme=dark›\r\n\r\n',
+    'GET / HTTP/1.1\r\nproxy-authorization: Basic ‹dXNlcjpwYXNz›\r\n\r\n',
+    'GET / HTTP/1.1\r\nAuthorization: ‹raw-credential›\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nSet-Cookie: ‹a=b; HttpOnly›\r\nSet-Cookie: ‹c=d›\r\n\r\n',
+    'GET /v1beta/models?key=‹AIzaSyExample›&alt=sse HTTP/1.1\r\nx-goog-api-key: ‹short›\r\n\r\n',
+    'GET /cb?state=1&access_token=‹abc›&x=2&sig=‹deadbeef› HTTP/1.1\r\n\r\n',
+    'GET / HTTP/1.1\r\nReferer: https://user:‹hunter2›@host.test/path\r\n\r\n',
+    'GET / HTTP/1.1\r\nX-Custom-Token: ‹t›\r\nX-Client-Secret: ‹s›\r\nApi-Key: ‹k›\r\nX-Session-Token: ‹z›\r\n\r\n',
+  ])('%#', (head) => expectMasked('head', head));
+
+  test.each([
+    'HTTP/1.1 200 OK\r\nanthropic-ratelimit-tokens-remaining: 12000\r\nx-ratelimit-limit-tokens: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
+    'GET /search?monkey=1&tokens=3 HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n',
+    'GET https://host.test:8080/a@b HTTP/1.1\r\n\r\n',
+  ])('nothing in %#', (head) => expect(locateSecrets('head', Buffer.from(head))).toEqual([]));
+});
+
+describe('a body', () => {
+  test.each([
+    '{"api_key":"‹abc›","user":"me","client_secret": "‹s p a c e›"}',
+    '{"password":"‹a\\"b\'c\\\\›","next":"stays"}',
+    '{"refresh_token" : "‹x›", "accessToken":"‹y›", "token_type":"bearer", "max_tokens":1024}',
+    '{"input":"{\\"api_key\\":\\"‹abc›\\",\\"path\\":\\"/tmp\\"}"}',
+    '{"a":"{\\"b\\":\\"{\\\\\\"password\\\\\\":\\\\\\"‹abc›\\\\\\",\\\\\\"c\\\\\\":1}\\"}"}',
+    'grant_type=password&username=me&password=‹hunter2›&scope=all',
+    'client_secret=‹abc›&x=1',
+    'key=‹abcdef›&x=1',
+    '{"cmd":"curl -H \\"x-api-key: ‹abc123def›\\" https://h.test"}',
+    "curl -H 'Authorization: Bearer ‹abcdefgh›' https://h.test",
+    `export ANTHROPIC_API_KEY=‹${KEY}›\n`,
+    'OPENAI_API_KEY="‹quoted value›" node x.js',
+    'AWS_SECRET_ACCESS_KEY=‹wJalrXUtnFEMI/K7MDENG+bPxRfiCY=›',
+    'git clone https://bot:‹p4ss›@github.com/x/y',
+    `the key is ‹${KEY}›, keep it`,
+    '‹ghp_abcdefghijklmnopqrstuvwxyz0123456789› ‹github_pat_11ABCDEFG0abcdefghijkl›',
+    '(‹glpat-abcdefghijklmnopqrst›) [‹xoxb-1234567890-abcdef›] "‹AKIAIOSFODNN7EXAMPLE›"',
+    '‹AIzaSyA1234567890abcdefghijklmnopqrstuv›;‹npm_abcdefghijklmnopqrstuvwxyz0123456789›;‹hf_abcdefghijklmnopqrstuvwxyz›',
+    'jwt ‹eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U› end',
+    '-----BEGIN RSA PRIVATE KEY-----‹\nMIIEpAIBAAKCAQEA\nabc+/=\n›-----END RSA PRIVATE KEY-----\n',
+    '{"key_pem":"-----BEGIN PRIVATE KEY-----‹\\nMIIEvQIBADANBgkqhkiG9w0B\\n›-----END PRIVATE KEY-----\\n"}',
+    'é{"api_key":"‹ключ›"}漢',
+    '"password":"‹cut at the end of the chu›',
+  ])('%#', (body) => expectMasked('body', body));
+
+  test.each([
+    '{"type":"text_delta","text":"hello","max_tokens":4096,"usage":{"input_tokens":12,"cache_read_input_tokens":3}}',
+    '{"token":12,"secret":null,"password":true,"api_key":""}',
+    'a task-list-with-a-long-name, desk-and-chair-in-the-room, risk-assessment-for-everybody',
+    'interface User { password: string; token: Token }',
+    '{"tokens":["a"],"secretary":"Bob","keyboard":"qwerty","monkey":"x"}',
+    'PWD=/home/me PATH=/usr/bin',
+    'The Basic idea; a bearer of news',
+  ])('nothing in %#', (body) => expect(locateSecrets('body', Buffer.from(body))).toEqual([]));
+});
+
+describe('the operator', () => {
+  const exec = (...argv: string[]): Event =>
+    eventOf('process', { ...(everySource()[1]?.data as ExecData), argv });
+  test.each<[string[], string[]]>([
+    [['agent', '--api-key', 'abc', 'file'], ['agent', '--api-key', '***', 'file']],
+    [['agent', '--token=abc', '--max-tokens', '10'], ['agent', '--token=***', '--max-tokens', '10']],
+    [['env', 'ANTHROPIC_API_KEY=abc', 'node'], ['env', 'ANTHROPIC_API_KEY=***', 'node']],
+    [['curl', '-H', 'x-api-key: abc', 'https://u:pw@h.test/?key=abc'], ['curl', '-H', 'x-api-key: ***', 'https://u:**@h.test/?key=***']],
+    [['curl', '--header', 'X-My-Token: abc'], ['curl', '--header', 'X-My-Token: ***']],
+    [['curl', '-u', 'me:secret'], ['curl', '-u', 'me:******']],
+    [['sh', '-c', `K=${KEY} run`], ['sh', '-c', `K=${'*'.repeat(KEY.length)} run`]],
+    [['docker', 'login', '--password-stdin'], ['docker', 'login', '--password-stdin']],
+  ])('argv %j', async (argv, wanted) => {
+    const counters = createRedactCounters();
+    const [event] = await run([exec(...argv)], { counters });
+    expect((event?.data as ExecData).argv).toEqual(wanted);
+    const [again] = await run([event as Event], { counters });
+    expect((again?.data as ExecData).argv).toEqual(wanted);
+    expect(counters.get('masked_events')).toBe(JSON.stringify(argv) === JSON.stringify(wanted) ? 0 : 1);
+  });
+
+  test('stdio bytes are masked in a copy, and handed on untouched when there is nothing', async () => {
+    const secret = stdioEvent(chunk(Buffer.concat([Buffer.of(0xff, 0), Buffer.from(`key ${KEY}\n`)])));
+    const before = Buffer.from(secret.data.payload);
+    const clean = stdioEvent(chunk(Buffer.from('nothing here\n')));
+    const [first, second] = await run([secret, clean]);
+    expect(Buffer.from(secret.data.payload)).toEqual(before);
+    expect(Buffer.from((first as typeof secret).data.payload)).toEqual(Buffer.concat([Buffer.of(0xff, 0), Buffer.from(`key ${'*'.repeat(KEY.length)}\n`)]));
+    expect(second).toBe(clean);
+  });
+
+  test('masked once, nothing is found again: not in bytes, not in the counters', async () => {
+    const counters = createRedactCounters();
+    const once = await run([stdioEvent(chunk(Buffer.from(`{"api_key":"${KEY}"} Authorization: Bearer abcdefghij\n`)))], { counters });
+    const count = counters.get('masked_secrets');
+    const twice = await run(once, { counters });
+    expect(twice[0]).toBe(once[0]);
+    expect(counters.get('masked_secrets')).toBe(count);
+  });
+
+  test('exchanges and streams of a foreign capture are masked when asked', async () => {
+    const http = eventOf('http', {
+      ...httpData(), url: 'https://h.test/?key=abc', request_header_list: [['X-Api-Key', 'abcdef']], request_headers: { 'x-api-key': ['abcdef'] },
+      request_body: `{"k":"${KEY}"}`, response_body: Buffer.from(`\xff ${KEY}`, 'latin1').toString('base64'), response_body_encoding: 'base64', redacted: 0,
+    } as const);
+    const sse = eventOf('sse', { ...(everySource().find(({ source }) => source === 'sse')?.data as never as object), url: 'https://h.test/?key=abc', data: KEY });
+    const text = JSON.stringify(await run([http, sse as Event], { derived: true }), (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+    expect(text).not.toContain(KEY);
+    expect(text).not.toContain('abcdef');
+    expect(text).not.toContain('key=abc');
+    expect(text).not.toContain(Buffer.from(`\xff ${KEY}`, 'latin1').toString('base64'));
+  });
+
+  test('switched off, every event passes as it is', async () => {
+    const events = everySource();
+    expect(await run(events, { enabled: false })).toEqual(events);
+  });
+});
+
+describe('any input', () => {
+  const fragments = [
+    '"', '\\', "'", ':', '=', '&', '?', ' ', '\n', '\r\n', '*', '://', '@', '-', '--', 'api_key', 'token', 'password', 'Authorization: ',
+    'Bearer ', 'sk-', 'abcdefghijklmnopqrstuvwxyz', 'AKIA', 'IOSFODNN7EXAMPLE', 'eyJhbGciOi', '.', 'ghp_', 'KEY=', '-----BEGIN PRIVATE KEY-----',
+    '-----END', 'Cookie: ', '{', '}', ',', 'x', '\0', 'é',
+  ];
+  test('masking finds nothing more the second time', () => {
+    let seed = 12_345;
+    const random = (below: number): number => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff) % below;
+    for (let round = 0; round < 3000; round++) {
+      const text = Array.from({ length: 3 + random(25) }, () => fragments[random(fragments.length)]).join('');
+      for (const part of ['head', 'body'] as const) {
+        const once = masked(part, text);
+        expect(masked(part, once), JSON.stringify(text)).toBe(once);
+        const ranges = locateSecrets(part, Buffer.from(text));
+        for (const [index, { start, end }] of ranges.entries()) {
+          expect(start).toBeLessThan(end);
+          expect(start).toBeGreaterThan(ranges[index - 1]?.end ?? -1);
+        }
+      }
+    }
+  });
+
+  test.each([
+    'a', ' ', '"', '\\', '-', ';', '&', '?a', '--a', '://', '://a:', 'token', 'token:', 'token="', 'token:\\"', '"token":"', 'Bearer ', 'sk-a',
+    'eyJ', 'eyJa.eyJ', '-----BEGIN PRIVATE KEY-----', '-----BEGIN ', 'A_KEY=', 'authorization: a ', 'cookie: ', '&key=', ':\\', '=\t ', 'AKIA',
+  ])('%j repeated to a megabyte is scanned in linear time', (unit) => {
+    const time = (bytes: number): number => {
+      const text = Buffer.from(unit.repeat(Math.ceil(bytes / unit.length)));
+      const start = performance.now();
+      locateSecrets('body', text);
+      return performance.now() - start;
+    };
+    time(10_000);
+    // Quadratic would be 64 times as long for 8 times the input.
+    const short = Math.max(Math.min(time(125_000), time(125_000)), 1);
+    expect(time(1_000_000)).toBeLessThan(short * 30 + 50);
+  });
+});
