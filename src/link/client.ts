@@ -4,58 +4,17 @@
  * wait in the spool on disk. Reconnects for as long as it lives.
  */
 import { causeText, type AgentsightError } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
 import type { EventBatch, Sink } from '../sinks/sink.ts';
 import { Counters, type StageStats } from '../stats.ts';
 import { openConnection, type Connection } from './connection.ts';
 import { deliverLeftovers } from './leftovers.ts';
-import type { Hello, Refused, Welcome } from './protocol.ts';
+import { DEFAULT_LIMITS, type HubLinkLimits, type HubLinkOptions } from './options.ts';
+import type { Refused, Welcome } from './protocol.ts';
 import { splitLines } from './split.ts';
 import { Spool } from './spool.ts';
 import { UnackedBatches } from './unacked.ts';
 
-export interface HubLinkOptions {
-  /** Asked at each attempt: a hub that was started anew may listen elsewhere. */
-  readonly socketPath: string | (() => string | Promise<string>);
-  readonly hello: Hello;
-  readonly spoolDir: string;
-  /** Who shall own the spool when we are root. */
-  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Words for the user: the hub is gone, back, refuses us; what is left at the end. */
-  readonly onNotice: (message: string) => void;
-  readonly onWelcome?: (welcome: Welcome) => void;
-  /** What the hub is told once a second. */
-  readonly stages?: () => readonly StageStats[];
-  /** Batches that earlier collectors left in their spools are delivered too; true by default. */
-  readonly deliverLeftovers?: boolean;
-  readonly limits?: Partial<HubLinkLimits>;
-}
-
-export interface HubLinkLimits {
-  readonly unackedBytes: number;
-  readonly spoolBytes: number;
-  readonly segmentBytes: number;
-  readonly frameBytes: number;
-  readonly retryFirstMs: number;
-  readonly retryLastMs: number;
-  readonly refusedRetryMs: number;
-  readonly closeMs: number;
-  readonly closeUnreachableMs: number;
-  readonly statsMs: number;
-}
-
-const DEFAULT_LIMITS: HubLinkLimits = {
-  unackedBytes: LIMITS.linkUnackedBytes,
-  spoolBytes: LIMITS.spoolBytes,
-  segmentBytes: LIMITS.spoolSegmentBytes,
-  frameBytes: LIMITS.linkFrameBytes,
-  retryFirstMs: LIMITS.linkRetryFirstMs,
-  retryLastMs: LIMITS.linkRetryLastMs,
-  refusedRetryMs: LIMITS.linkRefusedRetryMs,
-  closeMs: LIMITS.linkCloseMs,
-  closeUnreachableMs: LIMITS.linkCloseUnreachableMs,
-  statsMs: LIMITS.linkStatsMs,
-};
+export type { HubLinkOptions };
 
 export interface HubLink extends Sink {
   ready(): Promise<void>;
