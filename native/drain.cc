@@ -17,6 +17,9 @@ namespace {
 // Larger than the largest record (an exec with its texts), small enough to stay in the cache.
 constexpr size_t kBatchBytes = 256 * 1024;
 constexpr size_t kSpareBatches = 4;
+// Batches that JavaScript is given before its event loop gets a turn: under a
+// flood, writes of what was decoded must be able to complete.
+constexpr size_t kBatchesPerTurn = 4;
 // Reading gives the ring back in steps of this size: each step costs the
 // programs a cache miss, a late one costs them room.
 constexpr size_t kPublishBytes = 64 * 1024;
@@ -233,26 +236,39 @@ void Drain::CallJs(Napi::Env env, Napi::Function on_batch, Drain* drain, void*) 
   self->Deliver(env, on_batch);
 }
 
+// Stays notified until the queue is empty: a notification that comes while one
+// is served would be served in the same turn of the event loop, a thousand times
+// over, and the loop's other work would starve.
 void Drain::Deliver(Napi::Env env, Napi::Function on_batch) {
-  size_t batches;
+  for (size_t index = 0; index < kBatchesPerTurn && !closed_; index++) {
+    if (!DeliverOne(env, on_batch)) break;
+  }
+  if (closed_) return;
+  bool more;
   {
     std::unique_lock lock(mutex_);
-    notified_ = false;
-    batches = queue_.size();
+    more = !queue_.empty();
+    if (!more) notified_ = false;
   }
-  // Those that come meanwhile have their own notification: the event loop gets its turn.
-  for (size_t index = 0; index < batches && !closed_; index++) {
-    DeliverOne(env, on_batch);
-  }
-  if (!closed_) SettleWaiters(env);
+  SettleWaiters(env);
+  if (more) DeliverNextTurn(env, on_batch);
 }
 
-void Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
+void Drain::DeliverNextTurn(Napi::Env env, Napi::Function on_batch) {
+  auto self = shared_from_this();
+  auto resume = Napi::Function::New(env, [self](const Napi::CallbackInfo& info) {
+    if (!self->closed_) self->Deliver(info.Env(), info[0].As<Napi::Function>());
+  });
+  const Napi::Value schedule = env.Global().Get("setImmediate");
+  if (schedule.IsFunction()) schedule.As<Napi::Function>().Call({resume, on_batch});
+}
+
+bool Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
   Napi::HandleScope scope(env);
   Batch batch;
   {
     std::unique_lock lock(mutex_);
-    if (queue_.empty()) return;
+    if (queue_.empty()) return false;
     batch = std::move(queue_.front());
     queue_.pop_front();
   }
@@ -267,6 +283,7 @@ void Drain::DeliverOne(Napi::Env env, Napi::Function on_batch) {
   }
   room_.notify_one();
   ReportException(env);
+  return true;
 }
 
 void Drain::SettleWaiters(Napi::Env env) {

@@ -70,7 +70,9 @@ class Drain : public std::enable_shared_from_this<Drain> {
 
   // JavaScript thread.
   void Deliver(Napi::Env env, Napi::Function on_batch);
-  void DeliverOne(Napi::Env env, Napi::Function on_batch);
+  void DeliverNextTurn(Napi::Env env, Napi::Function on_batch);
+  // False: there was none.
+  bool DeliverOne(Napi::Env env, Napi::Function on_batch);
   void SettleWaiters(Napi::Env env);
 
   const size_t queued_bytes_limit_;
