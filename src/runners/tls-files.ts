@@ -11,6 +11,7 @@ import type { ProbeData, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { locateTls, type PlannedProbe, type TlsPlan } from './tls-locate.ts';
+import { neededFiles } from './tls-needed.ts';
 
 export interface TlsFile {
   readonly path: string;
@@ -25,6 +26,8 @@ export interface TlsFiles {
    * read, `reachable` where the file can be opened now. null when it cannot be.
    */
   look(path: string, reachable?: string): TlsFile | null;
+  /** The same for a program file and every library that it asks for. null when it is no program that can be read. */
+  lookAtNeeded(program: string): readonly TlsFile[] | null;
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -115,7 +118,11 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
     return null;
   }
 
-  return { look, counters: () => counters.snapshot() };
+  function lookAtNeeded(program: string): readonly TlsFile[] | null {
+    return neededFiles(program, addon.readElf)?.flatMap((path) => look(path) ?? []) ?? null;
+  }
+
+  return { look, lookAtNeeded, counters: () => counters.snapshot() };
 }
 
 /** null for what is gone, cannot be reached, or is no regular file. */

@@ -18,7 +18,8 @@ export function systemTlsLibraries(): string[] {
   return [...paths];
 }
 
-function libraryFolders(): Set<string> {
+/** Where the dynamic linker looks by default, as far as the system says. */
+export function libraryFolders(): Set<string> {
   const folders = new Set<string>(DEFAULT_FOLDERS);
   for (const folder of DEFAULT_FOLDERS) {
     for (const name of entries(folder)) if (MULTIARCH.test(name)) folders.add(join(folder, name));

@@ -7,10 +7,12 @@
  * any time (Python loads its own with the first `import ssl`). What no longer
  * runs is not looked at.
  */
+import { resolve } from 'node:path';
 import type { ProcessTable } from '../decode/process-table.ts';
-import type { Event, ProcessEvent } from '../event.ts';
+import type { Event, ExecData, ProcessEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import { commandFiles } from './command-files.ts';
 import { readExecutableMappings, readLink } from './proc.ts';
 import type { TlsFile, TlsFiles } from './tls-files.ts';
 import { createTlsReport, type TlsReportRow } from './tls-report.ts';
@@ -90,6 +92,21 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
     if (file !== null && file.state !== 'none' && process !== undefined) report.library(process, file);
   }
 
+  function markSeen(pid: number): void {
+    const process = processes.get(pid);
+    if (process !== undefined) report.seen(process.key, 'libraries');
+  }
+
+  /** Roots that were too fast for us: their files still tell what they would have loaded. */
+  function lookAtEnded(): void {
+    for (const { program, ...root } of report.unseen()) {
+      const needed = files.lookAtNeeded(program);
+      if (needed === null) continue;
+      report.seen(root.key, 'program');
+      for (const file of needed) if (file.state !== 'none') report.library(root, file);
+    }
+  }
+
   function schedule(pid: number): void {
     if (closed) return;
     if (!scans.has(pid) && scans.size >= LIMITS.tlsScans) {
@@ -110,6 +127,7 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
         scans.delete(pid);
         continue;
       }
+      markSeen(pid);
       entry.delayMs = Math.min(entry.delayMs * SCAN_FACTOR, LONGEST_SCAN_MS);
       entry.dueMs = nowMs + entry.delayMs;
     }
@@ -123,16 +141,16 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
 
   function lookAt(pid: number): void {
     const process = processes.get(pid);
-    if (process !== undefined && process.key === process.session) report.root(process);
+    if (process !== undefined && process.key === process.session) report.root(process, null);
     lookAtProgram(pid);
-    scan(pid);
+    if (scan(pid)) markSeen(pid);
     schedule(pid);
   }
 
   function observeProcess({ data, pid, comm, process, session }: ProcessEvent): void {
     if (data.event === 'EXIT') scans.delete(pid);
     if (data.event !== 'EXEC' || data.existing) return;
-    if (process !== null && process === session) report.root({ pid, comm, key: process, session });
+    if (process !== null && process === session) report.root({ pid, comm, key: process, session }, programOf(data));
     if (lookAtProgram(pid)) {
       scan(pid);
       setTimeout(() => closed || scan(pid), NEW_PROGRAM_SCAN_MS).unref();
@@ -148,7 +166,10 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
       else if (event.source === 'process') observeProcess(event);
     },
     report() {
-      if (!closed) for (const pid of [...scans.keys()].slice(0, LAST_SCANS)) scan(pid);
+      if (!closed) {
+        for (const pid of [...scans.keys()].slice(0, LAST_SCANS)) if (scan(pid)) markSeen(pid);
+        lookAtEnded();
+      }
       return report.rows();
     },
     counters: () => ({ ...files.counters(), ...counters.snapshot(), omitted_rows: report.omitted }),
@@ -158,4 +179,9 @@ export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsT
       scans.clear();
     },
   };
+}
+
+/** The file that was executed or, for a script, its interpreter. */
+function programOf({ filename, cwd }: ExecData): string | null {
+  return commandFiles(resolve(cwd, filename), { cwd, env: {} }).at(-1) ?? null;
 }

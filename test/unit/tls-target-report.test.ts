@@ -31,8 +31,37 @@ test('a process whose bytes were seen is told with their number', () => {
 
 test('a root without TLS is told, and why nothing was captured', () => {
   const report = createTlsReport();
-  report.root(curl);
+  report.root(curl, '/bin/curl');
+  report.seen(curl.key, 'libraries');
+  expect(report.unseen()).toEqual([]);
   expect(report.rows()).toMatchObject([{ state: 'none', reason: 'no TLS library found' }]);
+});
+
+test('a root that ended too soon is not said to have no TLS library', () => {
+  const report = createTlsReport();
+  report.root(curl, '/bin/curl');
+  expect(report.unseen()).toEqual([{ ...curl, program: '/bin/curl' }]);
+  expect(report.rows()[0]?.reason).toBe('it ended before it could be looked at');
+  report.seen(curl.key, 'program');
+  expect(report.rows()[0]?.reason).toContain('its program file asks for no TLS library');
+  report.library(curl, libssl);
+  expect(report.rows()).toMatchObject([{ state: 'silent', libraries: [libssl.path] }]);
+});
+
+test('a root that executes another program is looked at anew', () => {
+  const report = createTlsReport();
+  report.root(curl, '/bin/sh');
+  report.seen(curl.key, 'libraries');
+  report.root(curl, '/bin/curl');
+  expect(report.unseen()).toMatchObject([{ program: '/bin/curl' }]);
+});
+
+test('a library that is not captured does not hide one that is hooked', () => {
+  const report = createTlsReport();
+  report.library(curl, { path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet' });
+  report.library(curl, libssl);
+  expect(report.rows()).toMatchObject([{ state: 'silent' }]);
+  expect(report.rows()[0]?.reason).toMatch(/is hooked, but no TLS read or write succeeded .*GnuTLS is not captured yet/);
 });
 
 test.each([
@@ -48,7 +77,7 @@ test.each([
 
 test('rows beyond the limit are counted', () => {
   const report = createTlsReport();
-  for (let pid = 1; pid <= LIMITS.tlsReportRows + 3; pid++) report.root({ pid, comm: 'x', key: `k${pid}`, session: `k${pid}` });
+  for (let pid = 1; pid <= LIMITS.tlsReportRows + 3; pid++) report.root({ pid, comm: 'x', key: `k${pid}`, session: `k${pid}` }, null);
   expect(report.rows()).toHaveLength(LIMITS.tlsReportRows);
   expect(report.omitted).toBe(3);
 });
