@@ -27,13 +27,13 @@ export interface Context {
 
 /** Never returns: ends the process with the command's exit code. */
 export async function run(argv: readonly string[]): Promise<never> {
-  const verbose = isVerbose(argv);
-  process.on('uncaughtException', (error) => process.exit(report(error, verbose)));
+  const failure: FailureOptions = { verbose: isVerbose(argv), launches: argv[0] === 'trace' && argv.includes('--') };
+  process.on('uncaughtException', (error) => process.exit(report(error, failure)));
   // A reader that went away (`| head`) is no error of ours; the sink that writes events ends the run by itself.
   process.stdout.on('error', (error) => {
     if (errnoOf(error) !== 'EPIPE') throw error;
   });
-  process.exit(await main(argv).catch((error: unknown) => report(error, verbose)));
+  process.exit(await main(argv).catch((error: unknown) => report(error, failure)));
 }
 
 /** The exit code. Throws what could not be done. */
@@ -115,16 +115,32 @@ function settingFlags(flags: CommandFlags) {
   };
 }
 
+interface FailureOptions {
+  /** Print the details of an error. */
+  readonly verbose: boolean;
+  /** A command was to be launched: 1 would be taken for its own exit code. */
+  readonly launches: boolean;
+}
+
+const EXIT_FAILED = 1;
+/** As `env`, `timeout` and others say that they themselves failed, not the command. */
+const EXIT_LAUNCHER_FAILED = 125;
+
 /** Prints what went wrong and returns the exit code. */
-function report(error: unknown, verbose: boolean): number {
+function report(error: unknown, { verbose, launches }: FailureOptions): number {
+  const code = printFailure(error, verbose);
+  return launches && code === EXIT_FAILED ? EXIT_LAUNCHER_FAILED : code;
+}
+
+function printFailure(error: unknown, verbose: boolean): number {
   if (errnoOf(error) === 'ERR_MODULE_NOT_FOUND') {
     process.stderr.write(`agentsight-ts: could not load a part of the program: ${causeText(error)}\n  hint: npm run setup\n`);
-    return 1;
+    return EXIT_FAILED;
   }
   if (!(error instanceof AgentsightError)) {
     const text = error instanceof Error ? error.stack ?? error.message : causeText(error);
     process.stderr.write(`agentsight-ts: this is a defect of agentsight-ts, please report it\n${text}\n`);
-    return 1;
+    return EXIT_FAILED;
   }
   const lines = [`agentsight-ts: ${error.message}`];
   if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
