@@ -12,14 +12,16 @@ export interface RunFacts {
   readonly output: string | null;
 }
 
-/** Counters of events or calls that did not get through, and what to call them. */
-const LOSSES: Readonly<Record<string, string>> = {
-  ring_full: 'records did not fit the ring (a larger --ring-size holds more)',
-  map_full: 'processes or connections did not fit a kernel map',
-  missed: 'calls were seen to end but not to start',
-  refused: 'events were refused by',
-  dropped: 'events were dropped by',
-  spool_dropped: 'events were dropped by the spool of',
+/** Counters of what did not get through, and the words that follow the number. */
+const LOSSES: Readonly<Record<string, (stage: string) => string>> = {
+  ring_full: (stage) => `${stage} records did not fit the ring (a larger --ring-size holds more)`,
+  map_full: (stage) => `${stage} processes or connections did not fit a kernel map`,
+  read_fault: (stage) => `${stage} calls had memory that could not be read`,
+  truncated_bytes: (stage) => `bytes of ${stage} payload were beyond the limit of one call`,
+  missed: (stage) => `${stage} calls were seen to end but not to start`,
+  malformed: () => 'records could not be decoded',
+  bad_lines: () => 'lines of the capture could not be read',
+  refused: (stage) => `events were refused by ${stage}`,
 };
 
 export function summaryLine({ verb, durationMs, totals, output, stages }: RunFacts): string {
@@ -35,7 +37,7 @@ function losses(stages: readonly StageStats[]): readonly string[] {
     Object.entries(counters).flatMap(([name, count]) => {
       const words = LOSSES[name];
       if (words === undefined || count === 0) return [];
-      return [`${count.toLocaleString('en')} ${stage.replace('kernel.', '')} ${words}${words.endsWith('by') || words.endsWith('of') ? ` ${stage}` : ''}`];
+      return [`${count.toLocaleString('en')} ${words(stage.replace('kernel.', ''))}`];
     }),
   );
 }

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { summaryLine } from '../../src/cli/summary.ts';
+import type { StageStats } from '../../src/stats.ts';
+
+function line(stages: readonly StageStats[], verb = 'traced'): string {
+  return summaryLine({ verb, durationMs: 1200, totals: { events: 3, bySource: new Map([['http', 1]]) }, stages, output: null });
+}
+
+test('a run without losses says so', () => {
+  expect(line([{ stage: 'file', counters: { events: 3, refused: 0, bytes: 900 } }]))
+    .toBe('traced for 1.2 s: 3 events (1 HTTP exchange); nothing lost');
+});
+
+test.each([
+  [{ stage: 'kernel.tls', counters: { ring_full: 1200 } }, '1,200 tls records did not fit the ring'],
+  [{ stage: 'kernel.stdio', counters: { read_fault: 2 } }, '2 stdio calls had memory that could not be read'],
+  [{ stage: 'kernel.stdio', counters: { truncated_bytes: 5 } }, '5 bytes of stdio payload were beyond the limit'],
+  [{ stage: 'decoder', counters: { malformed: 1 } }, '1 records could not be decoded'],
+  [{ stage: 'file', counters: { refused: 7 } }, '7 events were refused by file'],
+  [{ stage: 'replay', counters: { bad_lines: 4 } }, '4 lines of the capture could not be read'],
+])('what was lost is told with its number: %o', (stage, words) => {
+  expect(line([stage])).toContain(`LOST: ${words}`);
+  expect(line([stage])).not.toContain('nothing lost');
+});
