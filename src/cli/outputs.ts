@@ -2,7 +2,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Identity } from '../identity.ts';
-import { PROTOCOL_VERSION } from '../link/protocol.ts';
 import { dataDirOf, dataPaths } from '../paths.ts';
 import { createConsoleSink, openOutputStream, styleOf } from '../sinks/console.ts';
 import { createJsonlSink } from '../sinks/jsonl.ts';
@@ -65,7 +64,9 @@ function consoleSink({ json, words, onReaderGone }: OutputsOptions): Sink {
 /** Loaded only when there is a hub: neither its supervisor nor the link belongs into a bare capture. */
 async function openHub(options: OutputsOptions): Promise<{ sink: Sink; url: string; close: () => void }> {
   const { user, dataDir, port, store, identity, words, command } = options;
-  const [{ superviseHub }, { createHubLink }] = await Promise.all([import('../hub/supervise.ts'), import('../link/client.ts')]);
+  const [{ superviseHub }, { createHubLink }, { PROTOCOL_VERSION }] = await Promise.all([
+    import('../hub/supervise.ts'), import('../link/client.ts'), import('../link/protocol.ts'),
+  ]);
   const hub = await superviseHub({
     user, dataDir, port,
     store: store ?? undefined,

@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises';
 import { Observable, type Subscriber } from 'rxjs';
 import { AgentsightError, causeText } from '../errors.ts';
 import type { Event } from '../event.ts';
-import { parseLine } from '../event-json.ts';
+import { parseLine } from '../event-parse.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import type { Runner } from './runner.ts';

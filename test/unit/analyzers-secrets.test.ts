@@ -1,7 +1,8 @@
 /** The HTTP operator with the real rules of redaction: what a masked capture says, read back from its file, is what was said live. */
 import { describe, expect, it } from 'vitest';
 import { locateSecrets } from '../../analyzers/redact.ts';
-import { parseLine, toLine } from '../../src/event-json.ts';
+import { toLine } from '../../src/event-json.ts';
+import { parseLine } from '../../src/event-parse.ts';
 import type { Direction, Event, TlsEvent } from '../../src/event.ts';
 import { analyze, chunk } from '../cases.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/event.ts';
 import { SOURCES } from '../../src/event.ts';
-import { createBatch, encodeBatch, parseLine, toLine } from '../../src/event-json.ts';
+import { createBatch, encodeBatch, toLine } from '../../src/event-json.ts';
+import { parseLine } from '../../src/event-parse.ts';
 import { jsonSchema } from '../../src/event-schema.ts';
 import { nanoseconds } from '../../src/time.ts';
 import { chunk, everySource, stdioEvent } from '../helpers/events.ts';

@@ -3,7 +3,8 @@ import {
   appendFileSync, chownSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createBatch, parseLine } from '../../src/event-json.ts';
+import { createBatch } from '../../src/event-json.ts';
+import { parseLine } from '../../src/event-parse.ts';
 import { createJsonlSink, type JsonlOptions } from '../../src/sinks/jsonl.ts';
 import { chunk, stdioEvent } from '../helpers/events.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';

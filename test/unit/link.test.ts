@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createBatch, parseLine } from '../../src/event-json.ts';
+import { createBatch } from '../../src/event-json.ts';
+import { parseLine } from '../../src/event-parse.ts';
 import { createHubLink, type HubLink, type HubLinkOptions } from '../../src/link/client.ts';
 import { encodeMessage } from '../../src/link/codec.ts';
 import { PROTOCOL_VERSION, type Hello } from '../../src/link/protocol.ts';
