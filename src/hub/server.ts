@@ -74,23 +74,24 @@ function guard(app: FastifyInstance, token: string): void {
     if (!isLoopbackHost(request.headers.host)) {
       throw new RequestProblem(421, 'FORBIDDEN_HOST', 'this hub answers only under 127.0.0.1 and localhost');
     }
-    if (isApi(request.url) && !isToken(bearerOf(request.raw), token)) {
+    if (wantsToken(request) && !isToken(bearerOf(request.raw), token)) {
       void reply.header('www-authenticate', 'Bearer');
       throw new RequestProblem(401, 'UNAUTHORIZED', 'the token is missing or wrong: open the address that agentsight-ts printed');
     }
   });
 }
 
-/** Compared as the router does, which decodes percent signs first. */
+/**
+ * By the route that the router found, never by the text of the request: that
+ * may be an absolute address or hold percent signs, and the router reads both.
+ */
+function wantsToken(request: FastifyRequest): boolean {
+  return (request.routeOptions.url ?? '').startsWith('/api/') || isApi(request.url);
+}
+
+/** For addresses without a route: under /api they get a problem, elsewhere the page. */
 function isApi(url: string): boolean {
-  const path = url.split('?', 1)[0] ?? '';
-  let decoded = path;
-  try {
-    decoded = decodeURIComponent(path);
-  } catch {
-    // The router refuses it as well.
-  }
-  return /^\/+api(?:\/|$)/i.test(decoded);
+  return /^\/+api(?:\/|$)/i.test(url.split('?', 1)[0] ?? '');
 }
 
 async function addPage(app: FastifyInstance, pageDir: string): Promise<void> {
@@ -130,24 +131,25 @@ function addLive(app: FastifyInstance, options: ServerOptions): WebSocketServer 
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const url = new URL(request.url ?? '/', 'http://hub');
-    const refusal = refuseLive(request, url, options.token);
+    // Split by hand: `new URL` throws on what any page may send, such as `//`.
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const parameters = new URLSearchParams(query);
+    const refusal = path === LIVE_PATH ? refuseLive(request, parameters, options.token) : '404 Not Found';
     if (refusal !== null) {
       socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (page) => {
-      if (!options.live.attach(page, url.searchParams.get('session'))) page.close(1013, 'too many pages');
+      if (!options.live.attach(page, parameters.get('session'))) page.close(1013, 'too many pages');
     });
   });
   return sockets;
 }
 
-function refuseLive(request: IncomingMessage, url: URL, token: string): string | null {
+function refuseLive(request: IncomingMessage, parameters: URLSearchParams, token: string): string | null {
   if (!isLoopbackHost(request.headers.host)) return '421 Misdirected Request';
-  if (url.pathname !== LIVE_PATH) return '404 Not Found';
   if (!isOwnOrigin(request)) return '403 Forbidden';
-  return isToken(url.searchParams.get('token') ?? bearerOf(request), token) ? null : '401 Unauthorized';
+  return isToken(parameters.get('token') ?? bearerOf(request), token) ? null : '401 Unauthorized';
 }
 
 async function listen(app: FastifyInstance, port: number): Promise<number> {

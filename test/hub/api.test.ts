@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -38,6 +39,22 @@ function requestAs(host: string, path: string): Promise<number> {
   });
 }
 
+/** The status of a request written byte by byte: clients tidy the address, attackers do not. */
+function statusOf(target: string, headers = ''): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(hub.hub.port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (!text.includes('\r\n')) return;
+      socket.destroy();
+      resolve(Number(text.split(' ')[1]));
+    });
+    socket.on('error', reject);
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`);
+  });
+}
+
 async function problemOf(response: Response): Promise<Problem> {
   expect(response.headers.get('content-type')).toContain('application/problem+json');
   const problem = await response.json() as Problem;
@@ -60,6 +77,7 @@ describe('every route', () => {
   test('/sessions, /processes, /events and /exchanges give what was sent', async () => {
     const session = encodeURIComponent(SESSION);
     expect((await hub.get<Page<Session>>('/api/v1/sessions')).items).toMatchObject([{ session: SESSION, processes: 2, exchanges: 1 }]);
+    expect(await hub.get<Session>(`/api/v1/sessions/${session}`)).toEqual((await hub.get<Page<Session>>('/api/v1/sessions')).items[0]);
     expect((await hub.get<Page<Process>>(`/api/v1/processes?session=${session}`)).items.map(({ pid }) => pid)).toEqual([100, 101]);
     const events = await hub.get<Page<ApiEvent>>(`/api/v1/events?session=${session}&source=process,loss&order=desc`);
     expect(events.items.map(({ source }) => source)).toEqual(['loss', 'process', 'process', 'process', 'process', 'process']);
@@ -81,6 +99,7 @@ describe('every route', () => {
     expect(await bad('cursor=zzz')).toContain('not a cursor');
     expect(await bad('colour=red')).toContain('colour');
     expect(await problemOf(await hub.request('/api/v1/events/a.b.c.999'))).toMatchObject({ status: 404, code: 'NOT_FOUND' });
+    expect(await problemOf(await hub.request('/api/v1/sessions/a.b.c.d'))).toMatchObject({ status: 404, code: 'NOT_FOUND' });
     expect(await problemOf(await hub.request('/api/v1/nothing'))).toMatchObject({ status: 404, code: 'NOT_FOUND' });
     expect(await problemOf(await hub.request('/api/v1/%zz'))).toMatchObject({ status: 400 });
   });
@@ -100,6 +119,22 @@ describe('who may ask', () => {
     for (const path of ['/api/v1/info', '//api/v1/info', '/%61pi/v1/info', '/API/v1/info', `/api/v1/info?token=${hub.hub.token}`]) {
       expect((await fetch(`${hub.origin}${path}`)).status).not.toBe(200);
     }
+  });
+
+  test('an address in another form does not lead past the token', async () => {
+    for (const target of ['http://127.0.0.1/api/v1/info', 'http://x/api/v1/events', 'https://x//api/v1/sessions', '/%61pi/v1/info']) {
+      expect.soft([target, await statusOf(target)]).not.toEqual([target, 200]);
+    }
+    expect(await statusOf('http://x/api/v1/info')).toBe(401);
+    expect(await statusOf('http://x/api/v1/info', `Authorization: Bearer ${hub.hub.token}\r\n`)).toBe(200);
+  });
+
+  test('a malformed address of a live socket is refused, and the hub lives on', async () => {
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+    for (const target of ['//', '//:x', 'http://', '/api/v1/live', '/api/v1/live?token=%zz']) {
+      expect.soft([target, await statusOf(target, upgrade)]).toEqual([target, target.startsWith('/api') ? 401 : 404]);
+    }
+    expect((await hub.request('/api/v1/info')).status).toBe(200);
   });
 
   test('a name that is not loopback is refused, so that a rebound DNS name reads nothing', async () => {
