@@ -49,7 +49,7 @@ export interface CollectorInfo {
   readonly stages: readonly { readonly stage: string; readonly counters: Readonly<Record<string, number>> }[];
 }
 
-/** One traced root process and its descendants. GET /api/v1/sessions -> Page<Session>, newest first. */
+/** One traced root process and its descendants. GET /api/v1/sessions -> Page<Session>, newest first; /api/v1/sessions/{session} -> Session. */
 export interface Session {
   readonly session: string;
   readonly host: string;

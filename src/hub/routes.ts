@@ -45,6 +45,11 @@ export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions):
   app.get('/api/v1/info', async (_request, reply) => sendJson(reply, JSON.stringify(await info())));
   app.get('/api/v1/sessions', async (request, reply) =>
     sendPage(reply, await store.sessions(read(listSchema, request), abortSignal(reply))));
+  app.get<{ Params: { session: string } }>('/api/v1/sessions/:session', async (request, reply) => {
+    const session = await store.session(request.params.session, abortSignal(reply));
+    if (session === null) throw new RequestProblem(404, 'NOT_FOUND', `there is no session ${request.params.session}`);
+    return sendJson(reply, session);
+  });
   app.get('/api/v1/processes', async (request, reply) =>
     sendPage(reply, await store.processes(read(processesSchema, request), abortSignal(reply))));
   app.get('/api/v1/exchanges', async (request, reply) =>

@@ -8,6 +8,8 @@ import { decodeKeyCursor } from './cursor.ts';
 import { parseJson } from './rows.ts';
 
 export interface SessionFilter {
+  /** This one alone. */
+  readonly session?: string | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
 }
@@ -34,10 +36,13 @@ export function sessionsQuery(filter: SessionFilter): Query {
 anyIf(pid, process = session) AS pid, argMaxIf(comm, timestamp, process = session) AS comm,
 ${NANOSECONDS}min(timestamp))) AS start, ${NANOSECONDS}max(timestamp))) AS last,
 toString(count()) AS events, toString(uniqExactIf(process, process != '')) AS processes, toString(countIf(source = 'http')) AS exchanges
-FROM events WHERE session != '' GROUP BY session
+FROM events WHERE ${filter.session === undefined ? "session != ''" : 'session = {session:String}'} GROUP BY session
 ${place === null ? '' : "HAVING (min(timestamp), session) < (fromUnixTimestamp64Nano({time:Int64}, 'UTC'), {key:String})"}
 ORDER BY min(timestamp) DESC, session DESC LIMIT ${filter.limit + 1}`,
-    parameters: place === null ? {} : { time: place.time, key: place.key },
+    parameters: {
+      ...(filter.session === undefined ? {} : { session: filter.session }),
+      ...(place === null ? {} : { time: place.time, key: place.key }),
+    },
   };
 }
 

@@ -182,6 +182,12 @@ export class Store {
     return page(rows, filter.limit, toJson, (row) => encodeKeyCursor(row.start, row.session));
   }
 
+  /** JSON of the session, or null. */
+  async session(key: string, signal?: AbortSignal): Promise<string | null> {
+    const { items } = key === '' ? { items: [] } : await this.sessions({ session: key, limit: 1 }, signal);
+    return items[0] ?? null;
+  }
+
   async processes(filter: ProcessFilter, signal?: AbortSignal): Promise<JsonPage> {
     const rows = await this.#select<ProcessRow>(processesQuery(filter), signal);
     return page(rows, filter.limit, processJson, (row) => encodeKeyCursor(row.start, row.process));
