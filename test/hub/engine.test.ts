@@ -1,12 +1,14 @@
 import { createClient, ClickHouseError, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EngineProcess, type EngineAddress } from '../../src/hub/engine/process.ts';
-import { ROOT, tempDir } from '../helpers/files.ts';
+import { EngineProcess, type EngineAddress, type EngineOptions } from '../../src/hub/engine/process.ts';
+import { compiledEntry } from '../../src/hub/entries.ts';
+import { ROOT, tempDir, type TempDir } from '../helpers/files.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { FREE_DISK_BYTES } from './support.ts';
 
@@ -164,6 +166,45 @@ WHERE name IN ('fsync_after_insert', 'fsync_part_directory', 'min_rows_to_fsync_
     await client.close();
     client = connect();
     expect(await rows('SELECT count() AS n FROM tokens')).toEqual([{ n: '3' }]);
+  });
+});
+
+describe('an engine whose parent is gone', () => {
+  /** The bare process, whose stdin is the parent's life. */
+  function startBare(): { readonly child: ChildProcessWithoutNullStreams; readonly path: TempDir } {
+    const path = tempDir();
+    const child = spawn(process.execPath, [compiledEntry('src/hub/engine/main')]);
+    const options: EngineOptions = { path: path.file('store'), user: 'u', key: 'k', mergedPartBytes: 1e6, freeDiskBytes: 1e6 };
+    child.stdin.write(`${JSON.stringify(options)}\n`);
+    return { child, path };
+  }
+
+  async function expectGone({ child, path }: ReturnType<typeof startBare>): Promise<void> {
+    try {
+      await waitFor('the engine to leave', () => child.exitCode !== null || child.signalCode !== null, 15_000);
+    } finally {
+      child.kill('SIGKILL');
+      path.remove();
+    }
+  }
+
+  test('while it opens the store leaves, and does not keep the store locked', async () => {
+    const bare = startBare();
+    bare.child.stdin.end();
+    await expectGone(bare);
+  });
+
+  test('leaves while a query runs', async () => {
+    const bare = startBare();
+    const line = await new Promise<string>((resolve) => createInterface({ input: bare.child.stdout }).once('line', resolve));
+    const { port } = JSON.parse(line) as { port: number };
+    const ask = (sql: string): Promise<string> =>
+      fetch(`http://127.0.0.1:${port}/?user=u&password=k`, { method: 'POST', body: sql }).then((response) => response.text(), String);
+    const running = ask("SELECT 'endless', count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))");
+    await waitFor('the query to run', async () => (await ask("SELECT count() FROM system.processes WHERE query LIKE '%endless%' AND query NOT LIKE '%system.processes%'")).trim() === '1');
+    bare.child.stdin.end();
+    await expectGone(bare);
+    await running;
   });
 });
 

@@ -7,6 +7,7 @@
  * crash it from a worker thread, and hold its exit until a query ends.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,6 +20,7 @@ import { SessionPool } from './sessions.ts';
 
 /** A query may run on while we want to leave; the store is safe against a kill, so it is cut short. */
 const LEAVE_MS = 2000;
+const LEAVE_POLL_MS = 20;
 
 async function main(): Promise<void> {
   const lines = createInterface({ input: process.stdin });
@@ -27,15 +29,25 @@ async function main(): Promise<void> {
     lines.once('close', () => resolve(null));
   });
   if (first === null) return;
+  // From the start: a parent that is killed while the store is being opened must not leave us behind with it.
+  const ended = new Promise<void>((resolve) => {
+    lines.once('close', resolve);
+    process.once('SIGTERM', resolve);
+  });
   // The terminal's Ctrl-C reaches the whole process group; only the parent decides when we end.
   process.on('SIGINT', () => undefined);
   const options = JSON.parse(first) as EngineOptions;
-  const close = await open(options);
-  lines.once('close', () => leave(close));
-  process.once('SIGTERM', () => leave(close));
+  const engine = await open(options);
+  await ended;
+  leave(engine);
 }
 
-async function open(options: EngineOptions): Promise<() => void> {
+interface OpenEngine {
+  readonly pool: SessionPool;
+  readonly server: Server;
+}
+
+async function open(options: EngineOptions): Promise<OpenEngine> {
   const chdb = await import('chdb').catch((error: unknown) => {
     reply({ failed: 'missing', message: causeText(error) });
     process.exit(1);
@@ -58,10 +70,7 @@ async function open(options: EngineOptions): Promise<() => void> {
       server.listen(0, '127.0.0.1', resolve);
     });
     reply({ port: (server.address() as AddressInfo).port });
-    return () => {
-      server.close();
-      pool.close();
-    };
+    return { pool, server };
   } catch (error) {
     reply({ failed: 'unusable', message: causeText(error) });
     process.exit(1);
@@ -72,10 +81,18 @@ function reply(message: EngineReply): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
-function leave(close: () => void): void {
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), LEAVE_MS).unref();
-  close();
-  process.exit(0);
+/** `process.exit` would wait for a query that runs, and no timer could cut that short: so it is only called without one. */
+function leave({ pool, server }: OpenEngine): void {
+  server.close();
+  const deadline = performance.now() + LEAVE_MS;
+  const look = (): void => {
+    if (pool.running > 0 && performance.now() < deadline) return;
+    if (pool.running > 0) process.kill(process.pid, 'SIGKILL');
+    pool.close();
+    process.exit(0);
+  };
+  setInterval(look, LEAVE_POLL_MS);
+  look();
 }
 
 await main();

@@ -84,6 +84,7 @@ export class EngineProcess {
   }
 
   async #startOnce(): Promise<void> {
+    if (this.#closing) throw new AgentsightError('STORE_FAILED', 'could not start the embedded store: it is being closed');
     const key = randomBytes(24).toString('hex');
     const user = 'agentsight';
     const child = spawn(process.execPath, [compiledEntry('src/hub/engine/main')], {
@@ -176,8 +177,9 @@ function waitForPort(child: ChildProcess, said: () => string): Promise<number> {
     child.once('error', (error) => fail(error.message));
     child.once('exit', (code, signal) => fail(`its process ended (${signal ?? `exit code ${code}`})`));
     if (child.stdout === null) return;
-    createInterface({ input: child.stdout }).once('line', (line) => {
-      const reply = JSON.parse(line) as EngineReply;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const reply = parseReply(line);
+      if (reply === null) return;
       if ('failed' in reply) {
         fail(explain(reply.message, said()), reply.failed === 'missing' ? 'STORE_ENGINE_MISSING' : 'STORE_FAILED');
         return;
@@ -186,6 +188,12 @@ function waitForPort(child: ChildProcess, said: () => string): Promise<number> {
       resolve(reply.port);
     });
   });
+}
+
+/** null for what the native library may print of its own. */
+function parseReply(line: string): EngineReply | null {
+  if (!line.startsWith('{"port":') && !line.startsWith('{"failed":')) return null;
+  return JSON.parse(line) as EngineReply;
 }
 
 /** chdb says only "Failed to create connection"; the engine's reason is on its stderr. */
