@@ -9,13 +9,12 @@ import { AgentsightError, causeText } from '../errors.ts';
 import { HUB_OPTIONS_VARIABLE, type ChildFailure, type ChildOptions } from './child-options.ts';
 import { runHub } from './main.ts';
 
-/** The log of many runs; beyond it this run begins it anew. */
+/** The log of many runs; at it the log begins anew, so that a hub of months does not fill the disk. */
 const LOG_MAX_BYTES = 8 * 1024 * 1024;
 
 async function main(): Promise<void> {
   process.umask(0o077);
-  const stderr = fstatSync(2);
-  if (stderr.isFile() && stderr.size > LOG_MAX_BYTES) ftruncateSync(2);
+  const log = openLog();
   const options = JSON.parse(process.env[HUB_OPTIONS_VARIABLE] ?? '{}') as ChildOptions;
   // The engine and whatever else is started must not see a store's password either.
   delete process.env[HUB_OPTIONS_VARIABLE];
@@ -32,8 +31,19 @@ async function main(): Promise<void> {
   }
 }
 
-function log(text: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+/** stderr is hub.log, opened for appending. */
+function openLog(): (text: string) => void {
+  const facts = fstatSync(2);
+  let sizeBytes = facts.isFile() ? facts.size : 0;
+  return (text) => {
+    const line = `${new Date().toISOString()} ${text}\n`;
+    if (facts.isFile() && sizeBytes > LOG_MAX_BYTES) {
+      ftruncateSync(2);
+      sizeBytes = 0;
+    }
+    sizeBytes += Buffer.byteLength(line);
+    process.stderr.write(line);
+  };
 }
 
 function describe(error: unknown): ChildFailure['failed'] {

@@ -2,7 +2,7 @@
  * hub.json: where the running hub of a data directory is. Written whole or not
  * at all, readable by its owner alone because it holds the token.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { dataPaths } from '../paths.ts';
 
@@ -56,7 +56,9 @@ export function readOwned(path: string, uid: number | undefined, limitBytes: num
   try {
     const facts = fstatSync(descriptor);
     if (!facts.isFile() || (uid !== undefined && facts.uid !== uid)) return null;
-    return readFileSync(descriptor, 'utf8').slice(-limitBytes);
+    const start = Math.max(facts.size - limitBytes, 0);
+    const text = Buffer.alloc(Math.min(facts.size, limitBytes));
+    return text.toString('utf8', 0, readSync(descriptor, text, 0, text.length, start));
   } finally {
     closeSync(descriptor);
   }

@@ -1,10 +1,13 @@
+import { appendFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseByteInsert } from '../../src/hub/engine/insert.ts';
 import { isLoopbackHost, isToken } from '../../src/hub/guard.ts';
+import { readOwned } from '../../src/hub/hub-file.ts';
 import { readLiveLine } from '../../src/hub/live-line.ts';
 import { decodeEventCursor, encodeEventCursor, sequenceOf } from '../../src/hub/store/cursor.ts';
 import { countLines } from '../../src/hub/store/ingest.ts';
 import { cutText, cutValue, listedEvent, type EventRow } from '../../src/hub/store/rows.ts';
+import { tempDir } from '../helpers/files.ts';
 
 describe('an insert whose data are bytes', () => {
   test('is recognised with and without columns', () => {
@@ -88,4 +91,19 @@ test('only loopback names are ours', () => {
 test('a token is compared whole', () => {
   expect(isToken('abc', 'abc')).toBe(true);
   expect([null, '', 'ab', 'abcd', 'ABC'].some((given) => isToken(given, 'abc'))).toBe(false);
+});
+
+test('of a file in a folder that another user controls only the end is read, and only of a file of that user', () => {
+  const dir = tempDir();
+  const path = dir.file('hub.log');
+  writeFileSync(path, 'begin\n');
+  // A sparse file of a terabyte costs its owner nothing.
+  truncateSync(path, 2 ** 40);
+  appendFileSync(path, 'the end\n');
+  expect(readOwned(path, process.getuid?.(), 8)).toBe('the end\n');
+  expect(readOwned(path, (process.getuid?.() ?? 0) + 1, 8)).toBeNull();
+  symlinkSync(path, dir.file('link'));
+  expect(readOwned(dir.file('link'), undefined, 8)).toBeNull();
+  expect(readOwned(dir.path, undefined, 8)).toBeNull();
+  dir.remove();
 });
