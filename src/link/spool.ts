@@ -159,10 +159,16 @@ export class Spool {
     const { spoolDir, hello } = this.#options;
     if (mkdirSync(spoolDir, { recursive: true, mode: 0o700 }) !== undefined) this.#give(spoolDir);
     mkdirSync(this.dir, { mode: 0o700 });
+    try {
+      writeHello(this.dir, hello);
+      this.#give(join(this.dir, HELLO_FILE));
+      this.#give(this.dir);
+    } catch (cause) {
+      // On a full disk: without its hello nobody could deliver what came later, so the next batch begins anew.
+      rmSync(this.dir, { recursive: true, force: true });
+      throw cause;
+    }
     this.#made = true;
-    writeHello(this.dir, hello);
-    this.#give(join(this.dir, HELLO_FILE));
-    this.#give(this.dir);
   }
 
   #give(path: string): void {
