@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <string_view>
 
 #include "native/objects.h"
@@ -76,6 +77,7 @@ uint32_t NewImage() {
 }
 
 // A zombie has passed its end: nothing would ever take it out of the set again.
+// One with further threads has only lost its leader.
 bool IsAlive(uint32_t pid) {
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
@@ -83,8 +85,15 @@ bool IsAlive(uint32_t pid) {
   // The name may hold anything, brackets too: the state follows the last one.
   const size_t end = text.rfind(')');
   if (end == std::string::npos || end + 2 >= text.size()) return false;
-  const char state = text[end + 2];
-  return state != 'Z' && state != 'X' && state != 'x';
+  char state = 'X';
+  long threads = 0;
+  // From proc(5): state, 16 fields that we pass over, num_threads.
+  std::istringstream fields(text.substr(end + 1));
+  fields >> state;
+  std::string skipped;
+  for (int field = 0; field < 16; field++) fields >> skipped;
+  fields >> threads;
+  return state != 'X' && state != 'x' && (state != 'Z' || threads > 1);
 }
 
 }  // namespace

@@ -147,7 +147,7 @@ class LiveCapture implements CaptureRunner {
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
     for (const comm of comms) open.capture.traceComm(truncateComm(comm));
-    this.#seed(open, [...roots, ...findByComm(comms)]);
+    this.#seed(open, roots, findByComm(comms));
     await this.#release();
     this.#running = true;
     this.#endWhenDone();
@@ -160,10 +160,10 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) held.close();
   }
 
-  #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[]): void {
+  #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): void {
     const { identity, families } = this.#options;
     const held = this.#held;
-    const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots]);
+    const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots], named);
     for (const { stat } of seeded) descriptors.learn(stat.pid);
     const events = existingEvents(seeded, { identity, processes: this.#processes });
     // The launched command has not begun: its own EXEC will tell what it is.

@@ -55,29 +55,44 @@ export function truncateComm(name: string): string {
   return Buffer.from(name).subarray(0, COMM_MAX_BYTES).toString('utf8');
 }
 
-/** Returns those that it put in, parents before their children. */
-export function seedTrees(capture: Capture, roots: readonly number[]): Seeded[] {
+/**
+ * Returns those that it put in, parents before their children. Throws
+ * TARGET_NOT_FOUND for one of `roots` that has ended; those of `found` may have.
+ */
+export function seedTrees(capture: Capture, roots: readonly number[], found: readonly number[] = []): Seeded[] {
   const members = new Map<number, number>();
   const seeded: Seeded[] = [];
   const put = (pid: number, root: number): void => {
     members.set(pid, root);
-    capture.trace(pid, root);
+    if (roots.includes(pid)) capture.trace(pid, root);
+    else if (!traceIfAlive(capture, pid, root)) return;
     const stat = readStat(pid);
     if (stat !== null && !hasEnded(stat)) seeded.push({ stat, root });
   };
-  for (const root of roots) if (!members.has(root)) put(root, root);
-  for (let found = true; found;) {
-    found = false;
+  for (const root of [...roots, ...found]) if (!members.has(root)) put(root, root);
+  for (let grown = true; grown;) {
+    grown = false;
     for (const { pid, ppid } of listProcesses()) {
       const root = members.get(ppid);
       // Never ourselves: what we write about a program would be seen as its doing, without end.
       if (root === undefined || members.has(pid) || pid === process.pid) continue;
-      found = true;
+      grown = true;
       if (capture.isTraced(pid)) members.set(pid, root);
       else put(pid, root);
     }
   }
   return seeded;
+}
+
+/** A child that has ended since it was listed, or that its parent has not waited for, is no reason to fail. */
+function traceIfAlive(capture: Capture, pid: number, root: number): boolean {
+  try {
+    capture.trace(pid, root);
+    return true;
+  } catch (error) {
+    if (error instanceof AgentsightError && error.code === 'TARGET_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 /**

@@ -186,6 +186,42 @@ describeKernel('attaching', () => {
     }
   });
 
+  test('to a program that has not waited for an ended child follows the others', async () => {
+    const program = 'import os\nif os.fork() == 0: os._exit(0)\nprint("ready"); input(); os.system("true from-here")';
+    const child = spawn('/usr/bin/python3', ['-uc', program], { stdio: ['pipe', 'pipe', 'ignore'] });
+    try {
+      const pid = child.pid ?? 0;
+      await once(child.stdout, 'data');
+      const state = (): string => execFileSync('ps', ['-o', 'state=', '--ppid', String(pid)], { encoding: 'utf8' }).trim();
+      await waitFor('the child to be a zombie', () => state() === 'Z');
+      const run = startCapture({ pids: [pid], families: ['process'] });
+      expect(await run.ready).toMatchObject({ traced: [{ pid, root: true }] });
+      child.stdin.end('go\n');
+      await run.done;
+      expect(ofKind(processEvents(run.events), 'EXEC').map((event) => event.data.argv.at(-1))).toContain('true from-here');
+    } finally {
+      await endChild(child);
+    }
+  });
+
+  test('to a process whose first thread has ended sees what the others do', async () => {
+    const program = 'import ctypes, os, threading\nthreading.Thread(target=lambda: (input(), os.write(1, b"still here\\n"))).start()\n'
+      + 'print("ready")\nctypes.CDLL(None).pthread_exit(None)';
+    const child = spawn('/usr/bin/python3', ['-uc', program], { stdio: ['pipe', 'pipe', 'ignore'] });
+    try {
+      const pid = child.pid ?? 0;
+      await once(child.stdout, 'data');
+      await waitFor('the first thread to end', () => /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
+      const run = startCapture({ pids: [pid] });
+      await run.ready;
+      child.stdin.end('go\n');
+      await run.done;
+      expect(stdioEvents(run.events).map(({ data }) => Buffer.from(data.payload).toString())).toContain('still here\n');
+    } finally {
+      await endChild(child);
+    }
+  });
+
   test('to a process that ends at once completes', async () => {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     const run = startCapture({ pids: [child.pid ?? 0], families: ['process'] });
