@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace agentsight {
 namespace {
@@ -124,7 +123,10 @@ void Drain::Run() {
       if (stopping_) return;
       flushing = flush_position_ > handed_position_;
     }
-    Rest(passed > 0 || current_.size > 0 || flushing);
+    // A program that was preempted over a record it has reserved: the ring is readable, but there is nothing
+    // to read. Polling it would spin, on the processor that the program waits for.
+    const bool reserved = reader_.read_position() < reader_.write_position();
+    Rest(passed > 0 || current_.size > 0 || flushing || reserved);
   }
 }
 
@@ -134,20 +136,20 @@ size_t Drain::Pass() {
   const uint64_t end = reader_.write_position();
   uint64_t published = reader_.read_position();
   size_t passed = 0;
-  std::span<const uint8_t> record;
   while (reader_.read_position() < end) {
-    const RingReader::Step step = reader_.Next(&record);
+    const RingReader::Step step = reader_.Next();
     if (step == RingReader::Step::kEmpty) break;
     passed++;
     if (step == RingReader::Step::kSkipped) continue;
-    if (current_.data == nullptr || current_.size + record.size() > kBatchBytes) {
+    const size_t bytes = reader_.record_bytes();
+    if (current_.data == nullptr || current_.size + bytes > kBatchBytes) {
       std::unique_lock lock(mutex_);
       if (current_.size > 0) HandOver(lock);
       if (stopping_) return passed;
       current_ = NewBatch();
     }
-    memcpy(current_.data.get() + current_.size, record.data(), record.size());
-    current_.size += record.size();
+    reader_.Copy(current_.data.get() + current_.size);
+    current_.size += bytes;
     current_.records++;
     if (reader_.read_position() - published >= kPublishBytes) {
       reader_.Publish();

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The reading side of a BPF ring buffer, mapped. One thread reads; position
-// questions may come from any thread. Pointers into the ring live until the
-// next Publish().
+// questions may come from any thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "native/error.h"
 
@@ -22,8 +20,11 @@ class RingReader {
   Failure Open(int map_fd, size_t ring_bytes);
 
   enum class Step { kRecord, kSkipped, kEmpty };
-  // Moves over the next finished record. kEmpty: there is none yet.
-  Step Next(std::span<const uint8_t>* record);
+  // Moves to the next finished record. kEmpty: there is none yet.
+  Step Next();
+  // Of the record that Next() has moved to; its bytes are there until Publish().
+  size_t record_bytes() const { return record_bytes_; }
+  void Copy(uint8_t* to) const;
   // Gives what was read back to the kernel.
   void Publish();
 
@@ -37,6 +38,8 @@ class RingReader {
   size_t ring_bytes_ = 0;
   size_t page_bytes_ = 0;
   uint64_t position_ = 0;
+  size_t record_start_ = 0;
+  size_t record_bytes_ = 0;
 };
 
 }  // namespace agentsight

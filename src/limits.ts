@@ -5,9 +5,10 @@
  */
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const HUB_INSERTS_IN_FLIGHT = 2;
 
 export const LIMITS = {
-  /** All rings together. A ring is mapped twice, so 16 MiB shows as 33 MB resident. */
+  /** All rings together; the collector has them mapped, so they count as its resident memory from the start. */
   ringBytes: 16 * MIB,
   /** Payload kept of one call; the rest is counted and the event marked. A 1 MiB write must be whole. */
   payloadBytesPerCall: 4 * MIB,
@@ -80,6 +81,10 @@ export const LIMITS = {
   fileRotateKeep: 5,
   /** Unacknowledged batches held in memory; more go to the spool on disk. */
   linkUnackedBytes: 16 * MIB,
+  /** Batches under way to the hub: two it stores, two ready for it. What comes meanwhile waits here and is joined. */
+  linkBatchesInFlight: 2 * HUB_INSERTS_IN_FLIGHT,
+  /** A batch that waits for the hub takes later ones in up to this: an insert of 10,000 rows costs half as much a row as one of 2,000. */
+  linkBatchBytes: 4 * MIB,
   /** Spool on disk while the hub cannot be reached; the oldest segment is dropped and counted. */
   spoolBytes: 1024 * MIB,
   /** One file of the spool: read back whole, deleted whole. */
@@ -119,7 +124,7 @@ export const LIMITS = {
   /** Batches that the store takes again with the same token: more than all collectors' unacknowledged ones together. */
   storeDeduplicationWindow: 10_000,
   /** Inserts of one collector that run at once; beyond it its socket is not read. */
-  hubInsertsInFlight: 2,
+  hubInsertsInFlight: HUB_INSERTS_IN_FLIGHT,
   /** Collectors at one hub, pages at one hub; more are refused. */
   hubCollectors: 64,
   livePages: 32,
