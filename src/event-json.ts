@@ -13,41 +13,38 @@ import type { ChunkData, Event, StdioEvent, TlsChunk } from './event.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import type { EventBatch } from './sinks/sink.ts';
 
-/** A usual line without its payload, to size the buffer of a batch. */
-const USUAL_LINE_BYTES = 480;
-
 /** The line of one event, without its newline. */
 export function toLine(event: Event): string {
   return encodeBatch([event]).toString('utf8').slice(0, -1);
 }
 
 /** The lines of many events, each with its newline, as UTF-8. */
+export type Encode = (events: readonly Event[]) => Buffer;
+
+/** For one batch after another: they share a buffer. */
+export function createEncoder(): Encode {
+  const writer = createLineWriter();
+  return (events) => {
+    const names = createNames();
+    for (const event of events) writeEvent(writer, names, event);
+    return writer.finish();
+  };
+}
+
 export function encodeBatch(events: readonly Event[]): Buffer {
-  const writer = createLineWriter(estimateBytes(events));
-  const names = createNames();
-  for (const event of events) writeEvent(writer, names, event);
-  return writer.finish();
+  return createEncoder()(events);
 }
 
 /** Makes the JSONL form when it is first asked for, and once. */
-export function createBatch(events: readonly Event[]): EventBatch {
+export function createBatch(events: readonly Event[], encode: Encode = encodeBatch): EventBatch {
   let jsonl: Buffer | undefined;
   return {
     events,
     get jsonl() {
-      jsonl ??= encodeBatch(events);
+      jsonl ??= encode(events);
       return jsonl;
     },
   };
-}
-
-function estimateBytes(events: readonly Event[]): number {
-  let bytes = 0;
-  for (const { data } of events) {
-    bytes += USUAL_LINE_BYTES;
-    if ('payload' in data) bytes += data.payload.length + (data.payload.length >> 2);
-  }
-  return bytes;
 }
 
 /** Quoted forms of names that repeat within a batch: process keys, comms, targets. */

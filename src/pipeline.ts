@@ -9,7 +9,7 @@ import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
 import { replayGate } from '../analyzers/replay-gate.ts';
 import type { Event, Source } from './event.ts';
-import { createBatch } from './event-json.ts';
+import { createBatch, createEncoder } from './event-json.ts';
 import { LIMITS } from './limits.ts';
 import type { Runner } from './runners/runner.ts';
 import type { Sink } from './sinks/sink.ts';
@@ -113,6 +113,7 @@ interface Batcher {
 /** Collects events until a batch is full or its oldest event has waited long enough. */
 function createBatcher(sinks: readonly Sink[]): Batcher {
   const bySource = new Map<Source, number>();
+  const encode = createEncoder();
   let events = 0;
   let pending: Event[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -121,7 +122,7 @@ function createBatcher(sinks: readonly Sink[]): Batcher {
     clearTimeout(timer);
     timer = undefined;
     if (pending.length === 0) return;
-    const batch = createBatch(pending);
+    const batch = createBatch(pending, encode);
     pending = [];
     for (const sink of sinks) sink.write(batch);
   };

@@ -3,6 +3,7 @@
  * have ended, the time is over, or somebody asks for the end.
  */
 import { launcherPath, loadAddon } from '../addon.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { createIdentity } from '../identity.ts';
 import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
 import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
@@ -14,6 +15,7 @@ import { createWords, type Words } from './words.ts';
 
 /** The exit code: the launched command's own, or 0. */
 export async function runTrace(options: TraceOptions): Promise<number> {
+  keepHeapSmall();
   const words = createWords(options.quiet);
   const identity = createIdentity();
   const runner = createRunner(options, identity);
