@@ -21,6 +21,8 @@ export interface FixtureHub {
   readonly addSession: (fixture: FixtureSession) => void;
   /** Stores events and sends them to the pages, or only stores them and says how many were dropped. */
   readonly push: (events: readonly ApiEvent[], options?: { readonly dropped?: boolean }) => void;
+  /** Says that events were dropped without having any: they were of another session. */
+  readonly pushDropped: (count: number) => void;
   readonly setRedaction: (on: boolean) => void;
   /** REST answers to event lists wait until the returned function is called. */
   readonly holdEvents: () => () => void;
@@ -63,6 +65,7 @@ export async function startFixtureHub(root: string, port = 0): Promise<FixtureHu
       const dropped = options.dropped === true ? events.length : 0;
       send(state, { kind: 'events', events: dropped > 0 ? [] : events.map(cut), dropped });
     },
+    pushDropped: (count) => send(state, { kind: 'events', events: [], dropped: count }),
     setRedaction: (on) => {
       state.redaction = on;
       send(state, { kind: 'status', info: infoOf(state) });
@@ -109,7 +112,9 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
   const path = url.pathname.slice('/api/v1/'.length);
   if (path === 'info') return json(response, 200, infoOf(state));
-  if (path === 'sessions') return json(response, 200, { items: state.sessions, next: null } satisfies Page<Session>);
+  if (path === 'sessions') return json(response, 200, { items: state.sessions.slice(0, Number(url.searchParams.get('limit'))), next: null } satisfies Page<Session>);
+  const session = path.startsWith('sessions/') ? state.sessions.find((item) => item.session === decodeURIComponent(path.slice(9))) : undefined;
+  if (session !== undefined) return json(response, 200, session);
   if (path === 'processes') {
     return json(response, 200, { items: state.processes.filter((process) => process.session === url.searchParams.get('session')), next: null } satisfies Page<Process>);
   }

@@ -68,6 +68,33 @@ describe('a running session', { timeout: 60_000 }, () => {
     await on.page.getByText('1 blind').waitFor({ state: 'hidden' });
   });
 
+  it('does not take what the live stream dropped of other sessions for its own', async () => {
+    const fixture = on.running();
+    await on.openWithEvents();
+    await on.livePage();
+    const release = on.hub.holdEvents();
+    on.hub.pushDropped(40);
+    await on.page.getByRole('button', { name: /Lost events/ }).getByText('1 blind').waitFor();
+    release();
+    await on.page.getByText('1 blind').waitFor({ state: 'hidden' });
+    expect(await on.timeline().getAttribute('aria-label')).toContain('0 blind gaps');
+    await on.page.getByRole('button', { name: /Lost events/ }).click();
+    await on.page.getByText('Nothing was skipped.').waitFor();
+    await on.showsEvents(fixture.events.length);
+  });
+
+  it('ends with its root process, before the next list of sessions says so', async () => {
+    const fixture = on.running();
+    await on.openWithEvents();
+    await on.livePage();
+    const root = fixture.processes[0];
+    on.hub.push([{
+      id: 'live.end', timestamp: String(nowNs()), source: 'process', pid: root?.pid ?? 0, comm: 'claude', process: fixture.session.session, session: fixture.session.session,
+      data: { event: 'EXIT', ppid: 900, exit_code: 0, signal: null, duration_ms: 70_000, peak_rss_bytes: 1048576 },
+    }]);
+    await on.page.getByRole('treeitem', { name: /claude .*pid 5121, exit code 0/ }).waitFor();
+  });
+
   it('reconnects after the stream broke and fetches what it missed', async () => {
     const fixture = on.running();
     await on.openWithEvents();

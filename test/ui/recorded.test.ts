@@ -2,7 +2,8 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type BuiltPage, buildPage, launchBrowser } from './browser.ts';
 import { countRed, countShades } from './canvas.ts';
-import { type PageFixture, abs, boxOf, count, expectText, openPage } from './page-fixture.ts';
+import { buildAgentSession } from './fixture-session.ts';
+import { type PageFixture, abs, boxOf, count, expectText, nowNs, openPage } from './page-fixture.ts';
 
 let built: BuiltPage;
 let browser: Browser;
@@ -35,6 +36,33 @@ describe('a recorded session', { timeout: 60_000 }, () => {
     expect(await on.timeline().getAttribute('aria-label')).toContain(`${fixture.processes.length} processes`);
   });
 
+  it('opens the session of an address that is older than all that are listed', async () => {
+    const fixture = on.recorded();
+    const newer = buildAgentSession({ startNs: nowNs(), name: 'newer', running: false, pid: 9 });
+    for (let number = 0; number < 250; number += 1) {
+      on.hub.addSession({ session: { ...newer.session, session: `newer.boot.${number}.9` }, processes: [], events: [] });
+    }
+    await on.page.goto(`${on.hub.url}&session=${fixture.session.session}`);
+    await on.showsEvents(fixture.events.length);
+    await on.page.getByRole('button', { name: /^Session: claude --model opus/ }).waitFor();
+    await expect.poll(() => on.param('session')).toBe(fixture.session.session);
+  });
+
+  it('says so when the session of an address is gone, and opens the newest', async () => {
+    const fixture = on.recorded();
+    await on.page.goto(`${on.hub.url}&session=never.boot.1.1`);
+    await on.page.getByText('The session of this address is no longer stored').waitFor();
+    await on.showsEvents(fixture.events.length);
+  });
+
+  it('labels a script by its name, and keeps the whole command line at hand', async () => {
+    on.recorded();
+    await on.openWithEvents();
+    const row = on.page.getByRole('treeitem', { name: /^node filesystem-server\.js/ });
+    await expectText(row, /filesystem-server\.js/);
+    expect(await row.getAttribute('title')).toBe('node /opt/mcp/filesystem-server.js /home/dev/shop-api');
+  });
+
   it('takes the token out of the address and keeps it for a reload', async () => {
     on.recorded();
     await on.page.goto(on.hub.url);
@@ -47,8 +75,7 @@ describe('a recorded session', { timeout: 60_000 }, () => {
   it('draws lanes on the canvas', async () => {
     on.recorded();
     await on.openWithEvents();
-    const shades = await on.timeline().evaluate(countShades);
-    expect(shades).toBeGreaterThan(8);
+    await expect.poll(() => on.timeline().evaluate(countShades)).toBeGreaterThan(8);
   });
 
   it('zooms at the pointer, pans by dragging and keeps the window in the address', async () => {
@@ -130,7 +157,7 @@ describe('a recorded session', { timeout: 60_000 }, () => {
     expect(await on.timeline().getAttribute('aria-label')).toContain('1 loss');
     await on.page.getByRole('button', { name: 'Lost events: 312' }).click();
     await expectText(on.page.getByRole('cell', { name: 'ring buffer full' }), /ring buffer full/);
-    expect(await on.timeline().evaluate(countRed)).toBeGreaterThan(200);
+    await expect.poll(() => on.timeline().evaluate(countRed)).toBeGreaterThan(200);
   });
 
   it('filters by words and by source, and keeps the filter in the address', async () => {

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiEvent } from '../../src/hub/api.ts';
-import { EventStore, MAX_DEPTH } from '../../ui/src/lib/event-store.ts';
+import { EventStore } from '../../ui/src/lib/event-store.ts';
 import { compileFilter, parseSources, words } from '../../ui/src/lib/filter.ts';
 import { hitTest } from '../../ui/src/lib/hit.ts';
 import { LIFE_HEIGHT, groupAt, layOutLanes, visibleGroups } from '../../ui/src/lib/lanes.ts';
+import { eachMark } from '../../ui/src/lib/marks.ts';
 import { lossByStage } from '../../ui/src/lib/loss.ts';
 import { countColumns } from '../../ui/src/lib/overview.ts';
 import { ProcessTable } from '../../ui/src/lib/process-table.ts';
 import { type Row, toRow } from '../../ui/src/lib/row.ts';
 import { TimeBase } from '../../ui/src/lib/time-base.ts';
+import { MAX_DEPTH, type Track } from '../../ui/src/lib/track.ts';
 import { TimeScale } from '../../ui/src/lib/time-scale.ts';
 
 const base = new TimeBase('1000000000000');
@@ -50,9 +52,81 @@ describe('event store', () => {
   it('lays overlapping exchanges on lines of their own, up to a limit', () => {
     const store = new EventStore();
     store.add([exchange(0, 10), exchange(5e6, 10), exchange(20e6, 10)]);
-    expect([...(store.track('p1', 'http')?.depths ?? [])]).toEqual([0, 1, 0]);
+    expect([0, 1, 2].map((index) => store.track('p1', 'http')?.depthOf(index))).toEqual([0, 1, 0]);
     store.add(Array.from({ length: 20 }, (_, index) => exchange(30e6 + index, 1000)));
     expect(store.track('p1', 'http')?.depth).toBe(MAX_DEPTH);
+  });
+});
+
+describe('marks of a lane', () => {
+  const everything = compileFilter('', null);
+  const scale = new TimeScale({ from: 0, to: 1000 }, 100);
+  const second = (rows: readonly Row[]): readonly Row[] => rows.filter((_, index) => index % 2 === 1);
+
+  function trackOf(...batches: readonly (readonly Row[])[]): Track {
+    const store = new EventStore();
+    for (const batch of batches) {
+      store.add(batch);
+      // Asked for between the batches, so that what is kept from before is put to the test.
+      store.track('p1', batch[0]?.source ?? 'stdio')?.lines(everything);
+    }
+    return store.track('p1', batches[0]?.[0]?.source ?? 'stdio') as Track;
+  }
+
+  function marks(track: Track, kind: 'all' | 'errors' = 'all'): Row[] {
+    return track.lines(everything).flatMap((line) => {
+      const found: Row[] = [];
+      eachMark(line[kind], scale, (index) => {
+        const row = track.rows[index] as Row;
+        found.push(row);
+        return Math.max(scale.toPx(row.end), Math.floor(scale.toPx(row.t)) + 1);
+      });
+      return found;
+    });
+  }
+
+  it('are one a pixel column, however many events there are', () => {
+    const rows = Array.from({ length: 20_000 }, (_, index) => stdio(index / 10));
+    const drawn = marks(trackOf(rows));
+    expect(drawn.length).toBeGreaterThanOrEqual(100);
+    expect(drawn.length).toBeLessThanOrEqual(110);
+    expect(new Set(drawn.map((row) => Math.floor(scale.toPx(row.t)))).size).toBe(drawn.length);
+  });
+
+  it('never hide an error behind what surrounds it', () => {
+    const errors = [exchange(333, 0, 500), exchange(777, 0, 404)];
+    const track = trackOf([...Array.from({ length: 3000 }, (_, index) => exchange(index / 3, 0)), ...errors]);
+    expect(marks(track, 'errors')).toEqual(errors);
+  });
+
+  it('include what began before the window and reaches into it', () => {
+    const long = exchange(-5000, 0.0055);
+    expect(long.end).toBe(500);
+    expect(marks(trackOf([long, exchange(-10, 0), exchange(900, 0)]))).toContain(long);
+  });
+
+  it('are the same whatever the order of arrival', () => {
+    const rows = [0, 15, 30, 45, 60, 75, 90].map((at) => exchange(at * 10, 0.0002));
+    const whole = marks(trackOf(rows));
+    expect(whole).toHaveLength(7);
+    expect(marks(trackOf(second(rows), rows))).toEqual(whole);
+    expect(marks(trackOf(rows.slice(3), rows.slice(0, 3)))).toEqual(whole);
+  });
+
+  it('are only those that match the filter, also when more arrive', () => {
+    const store = new EventStore();
+    const filter = compileFilter('wanted', null);
+    const matching = (): number[] => {
+      const track = store.track('p1', 'stdio') as Track;
+      const { all } = track.lines(filter)[0] as ReturnType<Track['lines']>[number];
+      return Array.from({ length: all.length }, (_, position) => (track.rows[all.indexAt(position)] as Row).t);
+    };
+    store.add([stdio(10, 'wanted'), stdio(20), stdio(30, 'wanted')]);
+    expect(matching()).toEqual([10, 30]);
+    store.add([stdio(40, 'wanted'), stdio(5, 'wanted'), stdio(25)]);
+    expect(matching()).toEqual([5, 10, 30, 40]);
+    expect(store.matching(filter).rows.map((row) => row.t)).toEqual([5, 10, 30, 40]);
+    expect(store.matching(filter)).toBe(store.matching(filter));
   });
 });
 
@@ -60,6 +134,13 @@ describe('rows', () => {
   it('say what an exchange did', () => {
     const row = toRow(event('http', 5, { method: 'POST', url: 'https://a.example/v1', status: 529, state: 'aborted', latency_ms: 2000, ttfb_ms: 500, exchange: 'x' }), base);
     expect(row).toMatchObject({ kind: 'POST', title: 'POST https://a.example/v1', note: '529 · aborted · 2 s', tone: 'error', t: 5, mid: 5e8 + 5, end: 2e9 + 5 });
+  });
+
+  it('say on the bar of an exchange where it went', () => {
+    const label = (url: string): unknown => toRow(event('http', 0, { method: 'GET', url, status: 200, sse_events: 4 }), base).http;
+    expect(label('https://a.example:8443/v1/x?key=1#y')).toEqual({ host: 'a.example:8443', path: '/v1/x', status: 200, streamed: 4 });
+    expect(label('https://a.example')).toMatchObject({ host: 'a.example', path: '/' });
+    expect(label('/v1/x?key=1')).toMatchObject({ host: '', path: '/v1/x' });
   });
 
   it('stay on one line and never trust a field', () => {
@@ -141,7 +222,7 @@ describe('overview and loss', () => {
   it('counts in columns, never hiding an error', () => {
     const store = new EventStore();
     store.add([stdio(0), stdio(1), exchange(50, 0, 500)]);
-    const overview = countColumns([store], compileFilter('', null), { from: 0, to: 100 }, 10);
+    const overview = countColumns([store.matching(compileFilter('', null))], { from: 0, to: 100 }, 10);
     expect([...overview.all]).toEqual([2, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
     expect(overview.net[5]).toBe(1);
     expect(overview.errors[5]).toBe(1);

@@ -4,6 +4,7 @@ import { decodeBase64, hexLines, previewJson, readBody, splitStream } from '../.
 import { toCurl } from '../../ui/src/lib/curl.ts';
 import { commandLine, formatBytes, formatDuration, plural, shellQuote } from '../../ui/src/lib/format.ts';
 import { KEY_BINDINGS, commandOf } from '../../ui/src/lib/keys.ts';
+import { programLabel } from '../../ui/src/lib/program.ts';
 import { EMPTY_STATE, type UrlState, formatUrl, parseUrl } from '../../ui/src/lib/url-state.ts';
 
 describe('formatting', () => {
@@ -20,6 +21,25 @@ describe('formatting', () => {
   it('quotes for a shell', () => {
     expect([shellQuote('a-b'), shellQuote(''), shellQuote("it's")]).toEqual(['a-b', "''", "'it'\\''s'"]);
     expect(commandLine(['sh', '-c', 'a | b'])).toBe("sh -c 'a | b'");
+  });
+});
+
+describe('the label of a program', () => {
+  it.each([
+    [['/usr/bin/node', '/long/path/agent.mjs', 'x'], 'node agent.mjs x'],
+    [['node', '--import', '/x/hook.mjs', '--no-warnings', '/x/main.mjs', '--fast'], 'node main.mjs --fast'],
+    [['node', '-e', 'run()'], 'node -e run()'],
+    [['/usr/bin/python3.11', '-u', '-m', 'http.server', '8000'], 'python3.11 -m http.server 8000'],
+    [['/bin/bash', '-c', 'npm test -- checkout'], 'bash -c npm test -- checkout'],
+    [['-bash'], 'bash'],
+    [['claude', '--model', 'opus', 'fix the test'], 'claude --model opus fix the test'],
+    [['cat', '/etc/hosts'], 'cat /etc/hosts'],
+    [['cat', '/home/somebody/projects/shop/src/cart.ts'], 'cat …/src/cart.ts'],
+    [['nginx: worker process'], 'nginx: worker process'],
+    [[], 'comm'],
+  ])('%j', (argv, expected) => {
+    const { name, rest } = programLabel(argv, 'comm');
+    expect(`${name} ${rest}`.trim()).toBe(expected);
   });
 });
 

@@ -1,6 +1,11 @@
 /** The hub's REST API. Every call is cancellable; every failure is an `ApiError`. */
 import type { ApiEvent, Info, Page, Problem, Process, Session } from '../../../src/hub/api.ts';
 
+/** The largest page that the hub gives. */
+export const PAGE_ITEMS = 5000;
+/** Sessions in the switcher; an older one is fetched by its key. */
+const NEWEST_SESSIONS = 200;
+
 /** `status` 0: the hub could not be reached. */
 export class ApiError extends Error {
   readonly status: number;
@@ -29,6 +34,7 @@ export interface Api {
   readonly liveUrl: (session: string) => string;
   readonly info: (signal: AbortSignal) => Promise<Info>;
   readonly sessions: (signal: AbortSignal) => Promise<Page<Session>>;
+  readonly session: (session: string, signal: AbortSignal) => Promise<Session>;
   readonly processes: (session: string, cursor: string | null, signal: AbortSignal) => Promise<Page<Process>>;
   readonly events: (query: EventQuery, signal: AbortSignal) => Promise<Page<ApiEvent>>;
   readonly event: (id: string, signal: AbortSignal) => Promise<ApiEvent>;
@@ -69,8 +75,9 @@ export function createApi(options: ApiOptions): Api {
       return url.href;
     },
     info: (signal) => get('info', {}, signal),
-    sessions: (signal) => get('sessions', { limit: 200 }, signal),
-    processes: (session, cursor, signal) => get('processes', { session, cursor }, signal),
+    sessions: (signal) => get('sessions', { limit: NEWEST_SESSIONS }, signal),
+    session: (session, signal) => get(`sessions/${encodeURIComponent(session)}`, {}, signal),
+    processes: (session, cursor, signal) => get('processes', { session, cursor, limit: PAGE_ITEMS }, signal),
     events: (query, signal) => get('events', { ...query }, signal),
     event: (id, signal) => get(`events/${encodeURIComponent(id)}`, {}, signal),
   };

@@ -8,6 +8,7 @@ import { type Span, TimeScale } from './time-scale.ts';
 
 export const AXIS_HEIGHT = 26;
 export const OVERVIEW_HEIGHT = 40;
+export const OVERVIEW_COLUMN_PX = 3;
 /** A loss has a moment, not a length; the band must still be seen. */
 export const LOSS_WIDTH_PX = 10;
 
@@ -23,9 +24,9 @@ export function drawGrid(base: Base, ticks: readonly Tick[]): void {
   for (const tick of ticks) base.context.fillRect(Math.round(base.scale.toPx(tick.time)), 0, 1, base.heightPx);
 }
 
-export function drawAxis(base: Base, ticks: readonly Tick[], font: string): void {
+export function drawAxis(base: Base, ticks: readonly Tick[]): void {
   const { context, palette, scale } = base;
-  context.font = font;
+  context.font = palette.font;
   context.textBaseline = 'middle';
   for (const tick of ticks) {
     const x = Math.round(scale.toPx(tick.time));
@@ -37,19 +38,21 @@ export function drawAxis(base: Base, ticks: readonly Tick[], font: string): void
 }
 
 /** Each loss was reported at `t`: what is missing lies just before it. */
-export function drawLoss(base: Base, losses: readonly Row[], pattern: CanvasPattern | string): void {
+export function drawLoss(base: Base, losses: readonly Row[]): void {
   const { context, palette, scale, heightPx } = base;
+  let painted = Number.NaN;
   for (const row of losses) {
-    const right = scale.toPx(row.t);
-    if (right < -LOSS_WIDTH_PX || right > scale.widthPx + LOSS_WIDTH_PX) continue;
-    context.fillStyle = pattern;
+    const right = Math.round(scale.toPx(row.t));
+    if (right === painted || right < -LOSS_WIDTH_PX || right > scale.widthPx + LOSS_WIDTH_PX) continue;
+    painted = right;
+    context.fillStyle = palette.lossHatch;
     context.fillRect(right - LOSS_WIDTH_PX, 0, LOSS_WIDTH_PX, heightPx);
     context.fillStyle = palette.loss;
     context.fillRect(right - 1, 0, 1, heightPx);
   }
 }
 
-export function drawGaps(base: Base, gaps: readonly Gap[], pattern: CanvasPattern | string): void {
+export function drawGaps(base: Base, gaps: readonly Gap[]): void {
   const { context, palette, scale, heightPx } = base;
   for (const gap of gaps) {
     const left = Math.max(0, scale.toPx(gap.from));
@@ -61,7 +64,7 @@ export function drawGaps(base: Base, gaps: readonly Gap[], pattern: CanvasPatter
       context.fillRect(left, heightPx - 3, right - left, 3);
       continue;
     }
-    context.fillStyle = pattern;
+    context.fillStyle = palette.blindHatch;
     context.fillRect(left, 0, right - left, heightPx);
   }
 }
@@ -95,34 +98,20 @@ export function drawNow(base: Base, nowNs: number | null): void {
   base.context.fillRect(x, 0, 1, base.heightPx);
 }
 
-export function drawOverview(base: Base, overview: Overview, losses: readonly Row[], window: Span): void {
+export function drawOverview(base: Base, overview: Overview, losses: readonly Row[]): void {
   const { context, palette, scale, heightPx } = base;
   const floor = heightPx - 5;
-  for (let column = 0; column < overview.all.length; column += 1) {
-    const all = overview.all[column] ?? 0;
-    if (all === 0) continue;
-    const share = (count: number): number => Math.max(1.5, Math.sqrt(count / overview.peak) * (floor - 5));
-    const x = column * 3;
-    context.fillStyle = palette.stdout;
-    context.globalAlpha = 0.55;
-    context.fillRect(x, floor - share(all), 2, share(all));
-    context.globalAlpha = 1;
-    const net = overview.net[column] ?? 0;
-    context.fillStyle = palette.http;
-    if (net > 0) context.fillRect(x, floor - share(net), 2, share(net));
-    context.fillStyle = palette.error;
-    if ((overview.errors[column] ?? 0) > 0) context.fillRect(x, floor + 1, 2, 3);
-  }
+  const rise = (count: number): number => Math.max(1.5, Math.sqrt(count / overview.peak) * (floor - 5));
+  const columns = (counts: Uint32Array, colour: string): void => {
+    context.fillStyle = colour;
+    for (const [column, count] of counts.entries()) if (count > 0) context.fillRect(column * OVERVIEW_COLUMN_PX, floor - rise(count), 2, rise(count));
+  };
+  context.globalAlpha = 0.55;
+  columns(overview.all, palette.stdout);
+  context.globalAlpha = 1;
+  columns(overview.net, palette.http);
+  context.fillStyle = palette.error;
+  for (const [column, count] of overview.errors.entries()) if (count > 0) context.fillRect(column * OVERVIEW_COLUMN_PX, floor + 1, 2, 3);
   context.fillStyle = palette.loss;
   for (const row of losses) context.fillRect(Math.round(scale.toPx(row.t)) - 1, 0, 2, heightPx);
-  const left = Math.max(0, scale.toPx(window.from));
-  const right = Math.min(scale.widthPx, Math.max(scale.toPx(window.to), left + 3));
-  context.fillStyle = palette.bg;
-  context.globalAlpha = 0.62;
-  context.fillRect(0, 0, left, heightPx);
-  context.fillRect(right, 0, scale.widthPx - right, heightPx);
-  context.globalAlpha = 1;
-  context.strokeStyle = palette.accent;
-  context.lineWidth = 1;
-  context.strokeRect(Math.round(left) + 0.5, 0.5, Math.max(2, Math.round(right - left) - 1), heightPx - 1);
 }

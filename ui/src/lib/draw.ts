@@ -1,15 +1,19 @@
 /**
- * Paints the lanes of the timeline. Only what is visible is touched, and of
- * many ticks in one pixel column one is drawn: the first, or one with an error.
+ * Paints the lanes of the timeline. Only what is visible is touched: of many
+ * marks in one pixel column one is painted and the others are skipped by binary
+ * search; an error or a warning among them is painted over it.
  */
-import type { Track } from './event-store.ts';
+import { drawExchanges, exchangeBar } from './draw-exchanges.ts';
+import { fillBar, outline } from './draw-shapes.ts';
 import type { Filter } from './filter.ts';
 import { type Group, type Lane, LIFE_HEIGHT } from './lanes.ts';
+import { eachMark } from './marks.ts';
 import type { Palette } from './palette.ts';
 import { failed } from './process-table.ts';
 import type { Row } from './row.ts';
-import { lowerBound } from './search.ts';
+import type { Series } from './series.ts';
 import type { TimeScale } from './time-scale.ts';
+import type { Track } from './track.ts';
 
 export interface Scene {
   readonly context: CanvasRenderingContext2D;
@@ -21,10 +25,9 @@ export interface Scene {
   readonly heightPx: number;
   /** Newest known time: where the bar of a running process ends. */
   readonly nowNs: number;
-  readonly selectedId: string | null;
+  readonly selected: Row | null;
   readonly selectedProcess: string | null;
-  readonly hoveredId: string | null;
-  readonly font: string;
+  readonly hovered: Row | null;
 }
 
 export function drawLanes(scene: Scene): void {
@@ -38,6 +41,8 @@ export function drawLanes(scene: Scene): void {
       }
     }
   }
+  if (scene.hovered !== null && scene.hovered !== scene.selected) drawPointedAt(scene, scene.hovered, false);
+  if (scene.selected !== null) drawPointedAt(scene, scene.selected, true);
 }
 
 function drawGroupBack(scene: Scene, group: Group): void {
@@ -60,154 +65,117 @@ function drawLife(scene: Scene, group: Group): void {
   if (right >= 0 && left <= scale.widthPx) {
     const width = Math.max(2, right - left);
     context.fillStyle = palette['process-soft'];
-    roundBar(context, { x: left, y, width, height: LIFE_HEIGHT - 12, radius: 3 });
+    fillBar(context, { x: left, y, width, height: LIFE_HEIGHT - 12 });
     context.fillStyle = node.signal !== null ? palette.error : failed(node) ? palette.warn : palette.process;
     // The end carries the outcome: a cap when it ended, an open edge while it runs.
     if (node.end !== null) context.fillRect(Math.max(left, right - 3), y, 3, LIFE_HEIGHT - 12);
     context.fillStyle = palette.process;
     context.fillRect(left, y, Math.min(2, width), LIFE_HEIGHT - 12);
   }
-  for (const track of group.marks) drawMarks(scene, group, track);
+  for (const track of group.marks) drawExecs(scene, group, track);
 }
+
+const DIAMOND_PX = 5;
 
 /** Execs are diamonds on the bar; fork and exit are its two ends. */
-function drawMarks(scene: Scene, group: Group, track: Track): void {
-  const { context, palette } = scene;
+function drawExecs(scene: Scene, group: Group, track: Track): void {
   const y = group.y - scene.scrollTop + LIFE_HEIGHT / 2;
-  eachColumn(scene, track, (row, x) => {
-    const marked = row.id === scene.selectedId || row.id === scene.hoveredId;
-    if (row.kind !== 'EXEC' && !marked) return;
-    context.fillStyle = marked ? palette.accent : row.tone === 'plain' ? palette.process : palette.warn;
-    const size = marked ? 6.5 : 5;
-    context.beginPath();
-    context.moveTo(x, y - size);
-    context.lineTo(x + size, y);
-    context.lineTo(x, y + size);
-    context.lineTo(x - size, y);
-    context.fill();
+  const [line] = track.lines(scene.filter);
+  if (line === undefined) return;
+  eachMark(line.all, scene.scale, (index) => {
+    const row = track.rows[index] as Row;
+    const x = scene.scale.toPx(row.t);
+    if (row.kind !== 'EXEC') return x;
+    diamond(scene, { x, y, size: DIAMOND_PX }, row.tone === 'plain' ? scene.palette.process : scene.palette.warn);
+    return x + 1;
   });
 }
 
-function drawExchanges(scene: Scene, lane: Lane, track: Track): void {
-  const { context, palette, scale } = scene;
-  let index = lowerBound(track.rows, scale.from - track.longestNs, (row) => row.t);
-  const height = lane.lineHeight - 3;
-  for (; index < track.rows.length; index += 1) {
-    const row = track.rows[index] as Row;
-    if (row.t > scale.to) break;
-    if (row.end < scale.from || !scene.filter.matches(row)) continue;
-    const left = Math.max(-4, scale.toPx(row.t));
-    const right = Math.min(scale.widthPx + 4, scale.toPx(row.end));
-    const middle = Math.min(right, Math.max(left, scale.toPx(row.mid)));
-    const y = lane.y - scene.scrollTop + (track.depths[index] ?? 0) * lane.lineHeight + 1;
-    const width = Math.max(3, right - left);
-    const colour = row.tone === 'error' ? palette.error : row.tone === 'warn' ? palette.warn : palette.http;
-    context.fillStyle = colour;
-    roundBar(context, { x: left, y, width, height, radius: 3 });
-    const waiting = Math.min(middle - left, width - 2) - 1;
-    if (waiting > 1) {
-      // Waiting for the first byte: the same bar, hollow.
-      context.fillStyle = palette['http-soft'];
-      context.fillRect(left + 1, y + 1, waiting, height - 2);
-    }
-    if (row.id === scene.selectedId || row.id === scene.hoveredId) outline(scene, { x: left, y, width, height, radius: 3 }, row.id === scene.selectedId);
-    drawLabel(scene, row, { left, middle: Math.min(middle, left + width), right: left + width, y, height });
-  }
-}
-
-interface LabelPlace {
-  readonly left: number;
-  readonly middle: number;
-  readonly right: number;
-  readonly y: number;
-  readonly height: number;
-}
-
-/** On the part of the bar with more room that is in the window: waiting or receiving. */
-function drawLabel(scene: Scene, row: Row, place: LabelPlace): void {
-  const { context, palette, scale } = scene;
-  const [left, middle, right] = [place.left, place.middle, place.right].map((x) => Math.min(Math.max(x, 0), scale.widthPx)) as [number, number, number];
-  const onWaiting = middle - left > right - middle;
-  const from = onWaiting ? left : middle;
-  const width = (onWaiting ? middle : right) - from;
-  if (width < 34) return;
-  context.save();
+function diamond(scene: Scene, at: { readonly x: number; readonly y: number; readonly size: number }, colour: string): void {
+  const { context } = scene;
+  const { x, y, size } = at;
+  context.fillStyle = colour;
   context.beginPath();
-  context.rect(from, place.y, width - 5, place.height);
-  context.clip();
-  context.font = scene.font;
-  context.textBaseline = 'middle';
-  context.fillStyle = onWaiting ? palette.text : palette['on-bar'];
-  context.fillText(shortTarget(row.title, width), from + 6, place.y + place.height / 2 + 0.5);
-  context.restore();
+  context.moveTo(x, y - size);
+  context.lineTo(x + size, y);
+  context.lineTo(x, y + size);
+  context.lineTo(x - size, y);
+  context.fill();
 }
 
-/** `POST api.example.com/v1/messages` out of the whole address; without the method where there is little room. */
-function shortTarget(title: string, widthPx: number): string {
-  const target = title.replace(/ https?:\/\//, ' ').replace(/\?.*$/, '');
-  return widthPx < 190 ? target.slice(target.indexOf(' ') + 1) : target;
-}
+const TICK_PX = 2;
 
 function drawTicks(scene: Scene, lane: Lane, track: Track): void {
-  const { context } = scene;
-  const y = lane.y - scene.scrollTop + 1;
-  const height = lane.lineHeight - 3;
-  eachColumn(scene, track, (row, x) => {
-    context.fillStyle = tickColour(scene.palette, row);
-    context.fillRect(Math.floor(x), y, 2, height);
-    if (row.id !== scene.selectedId && row.id !== scene.hoveredId) return;
-    outline(scene, { x: Math.floor(x) - 1, y: y - 1, width: 4, height: height + 2, radius: 2 }, row.id === scene.selectedId);
+  const [line] = track.lines(scene.filter);
+  if (line === undefined) return;
+  const place = { y: lane.y - scene.scrollTop + 1, height: lane.lineHeight - 3 };
+  for (const series of [line.all, line.warnings, line.errors]) drawColumns(scene, track, series, place);
+}
+
+/** Ticks of one colour side by side become one rectangle: a dense lane costs as little as an empty one. */
+function drawColumns(scene: Scene, track: Track, series: Series, place: { readonly y: number; readonly height: number }): void {
+  const { context, palette, scale } = scene;
+  let from = 0;
+  let to = Number.NEGATIVE_INFINITY;
+  let colour = '';
+  const flush = (): void => {
+    if (to < from) return;
+    context.fillStyle = colour;
+    context.fillRect(from, place.y, to - from, place.height);
+  };
+  eachMark(series, scale, (index) => {
+    const row = track.rows[index] as Row;
+    const x = Math.floor(scale.toPx(row.t));
+    const next = tickColour(palette, row);
+    if (next !== colour || x > to) {
+      flush();
+      from = x;
+      colour = next;
+    }
+    to = x + TICK_PX;
+    return x + 1;
   });
+  flush();
 }
 
 function tickColour(palette: Palette, row: Row): string {
   if (row.tone === 'error') return palette.error;
+  if (row.tone === 'warn') return palette.warn;
   if (row.source === 'sse') return palette.sse;
   if (row.source === 'tls') return palette.tls;
   if (row.kind === 'stderr') return palette.stderr;
   return row.kind === 'stdin' ? palette.stdin : palette.stdout;
 }
 
-/** Calls `draw` for one row of each pixel column; a selected or failed row is never hidden. */
-function eachColumn(scene: Scene, track: Track, draw: (row: Row, x: number) => void): void {
-  const { scale, filter } = scene;
-  let column = Number.NEGATIVE_INFINITY;
-  let index = lowerBound(track.rows, scale.toTime(-6), (row) => row.t);
-  for (; index < track.rows.length; index += 1) {
-    const row = track.rows[index] as Row;
-    const x = scale.toPx(row.t);
-    if (x > scale.widthPx + 6) break;
-    const special = row.id === scene.selectedId || row.id === scene.hoveredId || row.tone === 'error';
-    if (!special && Math.floor(x) === column) continue;
-    if (!filter.matches(row)) continue;
-    column = Math.floor(x);
-    draw(row, x);
-  }
-}
-
-interface Bar {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-  readonly radius: number;
-}
-
-function roundBar(context: CanvasRenderingContext2D, bar: Bar): void {
-  if (bar.width < 6) {
-    context.fillRect(bar.x, bar.y, bar.width, bar.height);
+/** The selected or hovered mark, on top of all others. */
+function drawPointedAt(scene: Scene, row: Row, strong: boolean): void {
+  const { context, palette, scale } = scene;
+  const group = scene.groups.find((item) => item.tree.node.key === row.process);
+  if (group === undefined || row.end < scale.from || row.t > scale.to || !scene.filter.matches(row)) return;
+  if (row.source === 'process') {
+    const y = group.y - scene.scrollTop + LIFE_HEIGHT / 2;
+    diamond(scene, { x: scale.toPx(row.t), y, size: DIAMOND_PX + 1.5 }, strong ? palette.text : palette.accent);
     return;
   }
-  context.beginPath();
-  context.roundRect(bar.x, bar.y, bar.width, bar.height, bar.radius);
-  context.fill();
+  const lane = group.lanes.find((item) => item.source === row.source);
+  if (lane === undefined) return;
+  const y = lane.y - scene.scrollTop + 1;
+  const height = lane.lineHeight - 3;
+  if (row.source === 'http') {
+    const bar = exchangeBar(scene, row, y + lineOf(lane, row) * lane.lineHeight, height);
+    outline(context, palette, bar, strong);
+    return;
+  }
+  const x = Math.floor(scale.toPx(row.t));
+  context.fillStyle = tickColour(palette, row);
+  context.fillRect(x, y, TICK_PX, height);
+  outline(context, palette, { x, y, width: TICK_PX, height }, strong);
 }
 
-function outline(scene: Scene, bar: Bar, strong: boolean): void {
-  const { context, palette } = scene;
-  context.strokeStyle = strong ? palette.text : palette.accent;
-  context.lineWidth = strong ? 2 : 1.5;
-  context.beginPath();
-  context.roundRect(bar.x - 1, bar.y - 1, bar.width + 2, bar.height + 2, bar.radius + 1);
-  context.stroke();
+function lineOf(lane: Lane, row: Row): number {
+  for (const track of lane.tracks) {
+    const index = track.indexOf(row);
+    if (index >= 0) return track.depthOf(index);
+  }
+  return 0;
 }

@@ -6,52 +6,65 @@
  * Events come nearly in order, but an exchange is written when it completes
  * and stamped when it began, so a batch is merged rather than appended.
  */
-import { type Row, type RowSource } from './row.ts';
-import { lowerBound, upperBound } from './search.ts';
+import type { Filter } from './filter.ts';
+import type { Row, RowSource } from './row.ts';
+import { Series } from './series.ts';
+import { Track } from './track.ts';
 
 /** About 60 MB of rows; older ones are dropped, counted, and fetched again when asked for. */
 export const STORE_ROWS = 200_000;
-/** Exchanges drawn above each other; further ones share the last line. */
-export const MAX_DEPTH = 5;
 
-export interface Track {
-  readonly process: string;
-  readonly source: RowSource;
-  /** By time. */
-  rows: Row[];
-  /** Line of each row of `rows`. */
-  depths: Uint8Array;
-  depth: number;
-  longestNs: number;
+/** What matches a filter, of the whole store. */
+export interface Matches {
+  readonly rows: readonly Row[];
+  readonly all: Series;
+  readonly net: Series;
+  /** Without losses, which are marked by themselves. */
+  readonly errors: Series;
 }
 
 export class EventStore {
   readonly #limit: number;
-  #rows: Row[] = [];
-  #ids = new Map<string, Row>();
-  #tracks = new Map<string, Track>();
-  #dirty = new Set<Track>();
+  readonly #all = new Track(false);
+  readonly #ids = new Map<string, Row>();
+  readonly #tracks = new Map<string, Map<RowSource, Track>>();
+  readonly #counts = new Map<RowSource, number>();
   #evicted = 0;
+  #shape = 0;
+  #matching: { readonly filter: Filter; readonly of: readonly Row[]; readonly matches: Matches } | null = null;
 
   constructor(limit: number = STORE_ROWS) {
     this.#limit = limit;
   }
 
   get rows(): readonly Row[] {
-    return this.#rows;
+    return this.#all.rows;
   }
 
   get evicted(): number {
     return this.#evicted;
   }
 
+  /** Changes when a lane came, went or grew a line: only then are the lanes laid out anew. */
+  get shape(): number {
+    return this.#shape;
+  }
+
   /** Time of the oldest row, or `Infinity`. */
   get from(): number {
-    return this.#rows[0]?.t ?? Number.POSITIVE_INFINITY;
+    return this.rows[0]?.t ?? Number.POSITIVE_INFINITY;
   }
 
   get(id: string): Row | undefined {
     return this.#ids.get(id);
+  }
+
+  count(source: RowSource): number {
+    return this.#counts.get(source) ?? 0;
+  }
+
+  track(process: string, source: RowSource): Track | undefined {
+    return this.#tracks.get(process)?.get(source);
   }
 
   /** Tells which of the rows were new. */
@@ -60,91 +73,89 @@ export class EventStore {
     for (const row of rows) {
       if (this.#ids.has(row.id)) continue;
       this.#ids.set(row.id, row);
+      this.#counts.set(row.source, this.count(row.source) + 1);
       fresh.push(row);
     }
     if (fresh.length === 0) return fresh;
     fresh.sort((a, b) => a.t - b.t);
-    this.#rows = merge(this.#rows, fresh);
-    for (const row of fresh) this.#toTrack(row);
+    this.#all.insert(fresh);
+    this.#toTracks(fresh);
     // A tenth of slack, so that rows are not moved for every batch.
-    if (this.#rows.length > this.#limit * 1.1) this.#evict(this.#rows.length - this.#limit);
+    if (this.rows.length > this.#limit * 1.1) this.#evict(this.rows.length - this.#limit);
     return fresh;
   }
 
-  track(process: string, source: RowSource): Track | undefined {
-    const track = this.#tracks.get(trackKey(process, source));
-    if (track !== undefined && this.#dirty.delete(track)) layOut(track);
+  /** The same object until rows or filter change. */
+  matching(filter: Filter): Matches {
+    const { rows } = this;
+    const last = this.#matching;
+    if (last !== null && last.filter === filter && last.of === rows) return last.matches;
+    const matches = collect(this.#all, filter);
+    this.#matching = { filter, of: rows, matches };
+    return matches;
+  }
+
+  #toTracks(fresh: readonly Row[]): void {
+    const batches = new Map<Track, Row[]>();
+    for (const row of fresh) {
+      if (row.process === null) continue;
+      const track = this.#trackFor(row.process, row.source);
+      const batch = batches.get(track);
+      if (batch === undefined) batches.set(track, [row]);
+      else batch.push(row);
+    }
+    for (const [track, batch] of batches) {
+      const { depth } = track;
+      track.insert(batch);
+      if (track.depth !== depth) this.#shape += 1;
+    }
+  }
+
+  #trackFor(process: string, source: RowSource): Track {
+    let tracks = this.#tracks.get(process);
+    if (tracks === undefined) {
+      tracks = new Map();
+      this.#tracks.set(process, tracks);
+    }
+    let track = tracks.get(source);
+    if (track === undefined) {
+      track = new Track(source === 'http');
+      tracks.set(source, track);
+      this.#shape += 1;
+    }
     return track;
   }
 
-  #toTrack(row: Row): void {
-    if (row.process === null) return;
-    const key = trackKey(row.process, row.source);
-    let track = this.#tracks.get(key);
-    if (track === undefined) {
-      track = { process: row.process, source: row.source, rows: [], depths: new Uint8Array(0), depth: 1, longestNs: 0 };
-      this.#tracks.set(key, track);
-    }
-    const last = track.rows.at(-1);
-    if (last === undefined || last.t <= row.t) track.rows.push(row);
-    else track.rows.splice(upperBound(track.rows, row.t, (item) => item.t), 0, row);
-    this.#dirty.add(track);
-  }
-
   #evict(count: number): void {
-    const gone = this.#rows.slice(0, count);
-    this.#rows = this.#rows.slice(count);
+    for (const row of this.rows.slice(0, count)) {
+      this.#ids.delete(row.id);
+      this.#counts.set(row.source, this.count(row.source) - 1);
+    }
+    this.#all.drop(count);
     this.#evicted += count;
-    for (const row of gone) this.#ids.delete(row.id);
-    const from = this.from;
-    for (const [key, track] of this.#tracks) {
-      const kept = track.rows.slice(lowerBound(track.rows, from, (row) => row.t)).filter((row) => this.#ids.has(row.id));
-      if (kept.length === 0) {
-        this.#tracks.delete(key);
-        this.#dirty.delete(track);
-        continue;
+    this.#shape += 1;
+    for (const [process, tracks] of this.#tracks) {
+      for (const [source, track] of tracks) {
+        const kept = track.rows.findIndex((row) => this.#ids.has(row.id));
+        if (kept < 0) tracks.delete(source);
+        else track.drop(kept);
       }
-      track.rows = kept;
-      this.#dirty.add(track);
+      if (tracks.size === 0) this.#tracks.delete(process);
     }
   }
 }
 
-function trackKey(process: string, source: RowSource): string {
-  return `${source}\n${process}`;
-}
-
-/** Gives each row the first line that is free at its start. Only exchanges have a length. */
-function layOut(track: Track): void {
-  track.longestNs = 0;
-  track.depth = 1;
-  if (track.source !== 'http') return;
-  const ends: number[] = [];
-  track.depths = new Uint8Array(track.rows.length);
-  for (const [index, row] of track.rows.entries()) {
-    let line = ends.findIndex((end) => end <= row.t);
-    if (line < 0) line = Math.min(ends.length, MAX_DEPTH - 1);
-    ends[line] = Math.max(ends[line] ?? 0, row.end);
-    track.depths[index] = line;
-    track.longestNs = Math.max(track.longestNs, row.end - row.t);
+function collect(track: Track, filter: Filter): Matches {
+  const [line] = track.lines(filter);
+  const all = line?.all ?? new Series();
+  const net = new Series();
+  const errors = new Series();
+  const rows: Row[] = [];
+  for (let position = 0; position < all.length; position += 1) {
+    const row = track.rows[all.indexAt(position)] as Row;
+    if (!filter.empty) rows.push(row);
+    if (row.source === 'http' || row.source === 'sse') net.push(position, row.t, row.t);
+    if (row.tone === 'error' && row.source !== 'loss') errors.push(position, row.t, row.t);
   }
-  track.depth = Math.max(1, ends.length);
-}
-
-/** Merges two sorted arrays into a new one; what precedes the first new row is copied as it is. */
-export function merge(old: readonly Row[], fresh: readonly Row[]): Row[] {
-  const first = fresh[0];
-  if (first === undefined) return old as Row[];
-  const start = upperBound(old, first.t, (row) => row.t);
-  const merged = old.slice(0, start);
-  let left = start;
-  let right = 0;
-  while (left < old.length && right < fresh.length) {
-    const a = old[left] as Row;
-    const b = fresh[right] as Row;
-    if (a.t <= b.t) { merged.push(a); left += 1; } else { merged.push(b); right += 1; }
-  }
-  while (left < old.length) merged.push(old[left++] as Row);
-  while (right < fresh.length) merged.push(fresh[right++] as Row);
-  return merged;
+  return { rows: filter.empty ? track.rows : rows, all, net, errors };
 }

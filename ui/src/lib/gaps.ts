@@ -21,3 +21,8 @@ export function addGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {
 export function setGap(gaps: readonly Gap[], id: number, state: Gap['state']): readonly Gap[] {
   return gaps.map((gap) => (gap.id === id ? { ...gap, state } : gap));
 }
+
+/** The count that the hub gave may have held events of other sessions: now it is known how many were of this one. */
+export function setFilled(gaps: readonly Gap[], id: number, filled: number): readonly Gap[] {
+  return gaps.map((gap) => (gap.id === id ? { ...gap, state: 'filled', dropped: gap.dropped === null ? null : filled } : gap));
+}

@@ -1,13 +1,14 @@
-/** What lies under the pointer. Binary search in the lane's track, no scan of the session. */
-import type { Track } from './event-store.ts';
+/** What lies under the pointer. Binary search in the lane's lines, no scan of the session. */
 import type { Filter } from './filter.ts';
 import { type Group, type Layout, groupAt } from './lanes.ts';
 import type { Row } from './row.ts';
-import { lowerBound } from './search.ts';
 import type { TimeScale } from './time-scale.ts';
+import type { Track } from './track.ts';
 
 /** How far from a tick the pointer still means it. */
 const REACH_PX = 5;
+/** Rows under one pixel that are compared; of more the first ones decide. */
+const CANDIDATES = 2000;
 
 export interface Hit {
   readonly group: Group;
@@ -28,30 +29,32 @@ export function hitTest(query: HitQuery): Hit | null {
   if (group === undefined) return null;
   for (const lane of group.lanes) {
     if (query.y < lane.y || query.y >= lane.y + lane.height) continue;
-    const line = Math.floor((query.y - lane.y) / lane.lineHeight);
-    return { group, row: best(lane.tracks, query, lane.source === 'http' ? line : null) };
+    return { group, row: best(lane.tracks, query, Math.floor((query.y - lane.y) / lane.lineHeight)) };
   }
-  return { group, row: best(group.marks, query, null) };
+  return { group, row: best(group.marks, query, 0) };
 }
 
-function best(tracks: readonly Track[], query: HitQuery, line: number | null): Row | null {
+function best(tracks: readonly Track[], query: HitQuery, line: number): Row | null {
+  const { scale } = query;
+  const reach = REACH_PX * scale.nsPerPx;
+  const time = scale.toTime(query.x);
   let found: Row | null = null;
-  let distance = REACH_PX + 1;
+  let rank = Number.POSITIVE_INFINITY;
   for (const track of tracks) {
-    const reach = REACH_PX * query.scale.nsPerPx;
-    const time = query.scale.toTime(query.x);
-    let index = lowerBound(track.rows, time - reach - track.longestNs, (row) => row.t);
-    for (; index < track.rows.length; index += 1) {
-      const row = track.rows[index] as Row;
-      if (row.t > time + reach) break;
-      if (line !== null && track.depths[index] !== line) continue;
-      if (!query.filter.matches(row)) continue;
+    const series = track.lines(query.filter)[line]?.all;
+    if (series === undefined) continue;
+    const from = series.reaching(time - reach);
+    const to = Math.min(series.before(time + reach), from + CANDIDATES);
+    for (let position = from; position < to; position += 1) {
+      const row = track.rows[series.indexAt(position)] as Row;
       const away = distancePx(row, query);
-      // On equal terms the later one wins: it is drawn on top.
-      if (away <= distance) { found = row; distance = away; }
+      if (away > REACH_PX) continue;
+      // Within a pixel an error wins, since it is what is painted there; on equal terms the later one does.
+      const next = Math.round(away) * 3 - (row.tone === 'error' ? 2 : row.tone === 'warn' ? 1 : 0);
+      if (next <= rank) { found = row; rank = next; }
     }
   }
-  return distance <= REACH_PX ? found : null;
+  return found;
 }
 
 function distancePx(row: Row, query: HitQuery): number {

@@ -2,10 +2,11 @@
  * Where each process and each of its lanes lies, from top to bottom. The tree
  * on the left and the canvas use the same layout, so their rows line up.
  */
-import type { EventStore, Track } from './event-store.ts';
+import type { EventStore } from './event-store.ts';
 import type { TreeRow } from './process-table.ts';
 import type { RowSource } from './row.ts';
 import { upperBound } from './search.ts';
+import type { Track } from './track.ts';
 
 export const LIFE_HEIGHT = 24;
 export const GROUP_PADDING = 3;
@@ -22,7 +23,6 @@ export interface Lane {
   readonly height: number;
   readonly lineHeight: number;
   readonly tracks: readonly Track[];
-  readonly count: number;
 }
 
 export interface Group {
@@ -56,8 +56,7 @@ export function layOutLanes(options: LayoutOptions): Layout {
       if (tracks.length === 0) continue;
       const lineHeight = LINE_HEIGHT[source];
       const height = lineHeight * Math.max(...tracks.map((track) => track.depth));
-      const count = tracks.reduce((sum, track) => sum + track.rows.length, 0);
-      lanes.push({ source, y: inner, height, lineHeight, tracks, count });
+      lanes.push({ source, y: inner, height, lineHeight, tracks });
       inner += height + 2;
     }
     const bottom = lanes.length > 0 ? inner + GROUP_PADDING : inner;
@@ -65,6 +64,10 @@ export function layOutLanes(options: LayoutOptions): Layout {
     y = bottom;
   }
   return { groups, height: y };
+}
+
+export function countOf(lane: Lane): number {
+  return lane.tracks.reduce((sum, track) => sum + track.rows.length, 0);
 }
 
 /** Index of the group at `y`; -1 below the last. */

@@ -1,32 +1,35 @@
 /** The strip above the timeline: how much happened when, over the whole session. */
-import type { EventStore } from './event-store.ts';
-import type { Filter } from './filter.ts';
+import type { Matches } from './event-store.ts';
+import type { Series } from './series.ts';
 import type { Span } from './time-scale.ts';
 
 export interface Overview {
   /** Events in each column: of the network (exchanges, streams), and all. */
   readonly net: Uint32Array;
   readonly all: Uint32Array;
-  readonly errors: Uint8Array;
+  readonly errors: Uint32Array;
   readonly peak: number;
 }
 
-export function countColumns(stores: readonly EventStore[], filter: Filter, bounds: Span, columns: number): Overview {
-  const net = new Uint32Array(columns);
+/** By binary search: the cost is the number of columns, however many events there are. */
+export function countColumns(stores: readonly Matches[], bounds: Span, columns: number): Overview {
   const all = new Uint32Array(columns);
-  const errors = new Uint8Array(columns);
-  const scale = columns / Math.max(1, bounds.to - bounds.from);
-  let peak = 1;
+  const net = new Uint32Array(columns);
+  const errors = new Uint32Array(columns);
   for (const store of stores) {
-    for (const row of store.rows) {
-      const column = Math.floor((row.t - bounds.from) * scale);
-      if (column < 0 || column >= columns || !filter.matches(row)) continue;
-      const count = (all[column] ?? 0) + 1;
-      all[column] = count;
-      if (count > peak) peak = count;
-      if (row.source === 'http' || row.source === 'sse') net[column] = (net[column] ?? 0) + 1;
-      if (row.tone === 'error' && row.source !== 'loss') errors[column] = 1;
-    }
+    countInto(all, store.all, bounds);
+    countInto(net, store.net, bounds);
+    countInto(errors, store.errors, bounds);
   }
-  return { net, all, errors, peak };
+  return { all, net, errors, peak: all.reduce((peak, count) => Math.max(peak, count), 1) };
+}
+
+function countInto(counts: Uint32Array, series: Series, bounds: Span): void {
+  const width = (bounds.to - bounds.from) / counts.length;
+  let before = series.before(bounds.from);
+  for (let column = 0; column < counts.length; column += 1) {
+    const until = series.before(bounds.from + width * (column + 1));
+    counts[column] = (counts[column] ?? 0) + until - before;
+    before = until;
+  }
 }

@@ -1,18 +1,48 @@
 /** The colour tokens of the style sheet, read for the canvas whenever the theme changes. */
 const TOKENS = [
   'bg', 'panel', 'raised', 'line', 'line-strong', 'text', 'muted', 'faint', 'accent', 'accent-soft', 'hover',
-  'process', 'process-soft', 'http', 'http-soft', 'sse', 'stdin', 'stdout', 'stderr', 'tls', 'error', 'warn', 'loss', 'blind', 'on-bar',
+  'process', 'process-soft', 'http', 'http-soft', 'sse', 'stdin', 'stdout', 'stderr', 'tls', 'error', 'error-soft', 'warn', 'warn-soft', 'loss', 'blind', 'on-bar',
 ] as const;
 
-export type Palette = Readonly<Record<(typeof TOKENS)[number], string>>;
+/** Tokens, and what is made of them once: asking for a style or making a pattern in each frame costs more than painting it. */
+export interface Palette extends Readonly<Record<(typeof TOKENS)[number], string>> {
+  readonly font: string;
+  readonly boldFont: string;
+  readonly lossHatch: CanvasPattern | string;
+  readonly blindHatch: CanvasPattern | string;
+}
 
 export function readPalette(element: Element): Palette {
   const style = getComputedStyle(element);
-  return Object.fromEntries(TOKENS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])) as Palette;
+  const tokens = resolveTokens(element);
+  const family = style.getPropertyValue('--sans').trim() || 'sans-serif';
+  const ratio = globalThis.devicePixelRatio || 1;
+  return {
+    ...tokens,
+    font: `11px ${family}`,
+    boldFont: `600 11px ${family}`,
+    lossHatch: hatch(tokens.loss, ratio),
+    blindHatch: hatch(tokens.blind, ratio),
+  };
+}
+
+/** A custom property reads as `light-dark(…)`, which a canvas would parse for each mark: a probe's colour is plain. */
+function resolveTokens(element: Element): Record<(typeof TOKENS)[number], string> {
+  const probe = element.ownerDocument.createElement('span');
+  probe.hidden = true;
+  element.append(probe);
+  const style = getComputedStyle(probe);
+  const resolve = (name: string): string => {
+    probe.style.color = `var(--${name})`;
+    return style.color;
+  };
+  const tokens = Object.fromEntries(TOKENS.map((name) => [name, resolve(name)])) as Record<(typeof TOKENS)[number], string>;
+  probe.remove();
+  return tokens;
 }
 
 /** Diagonal hatching: loss and blindness must not be told apart from data by colour alone. */
-export function hatch(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
+function hatch(colour: string, ratio: number): CanvasPattern | string {
   const tile = document.createElement('canvas');
   const size = Math.round(8 * ratio);
   tile.width = size;
@@ -27,7 +57,7 @@ export function hatch(context: CanvasRenderingContext2D, colour: string, ratio: 
     brush.lineTo(shift + size, 0);
   }
   brush.stroke();
-  const pattern = context.createPattern(tile, 'repeat');
+  const pattern = brush.createPattern(tile, 'repeat');
   pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
   return pattern ?? colour;
 }

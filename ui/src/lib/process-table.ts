@@ -1,6 +1,6 @@
 /** The processes of a session as a tree, from the API's list and from live events. */
 import type { ApiEvent, Process } from '../../../src/hub/api.ts';
-import { baseName } from './format.ts';
+import { type ProgramLabel, programLabel } from './program.ts';
 import { flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
@@ -36,6 +36,7 @@ export class ProcessTable {
   readonly #base: TimeBase;
   readonly #nodes = new Map<string, ProcessNode>();
   #refused = 0;
+  #version = 0;
 
   constructor(base: TimeBase) {
     this.#base = base;
@@ -43,6 +44,11 @@ export class ProcessTable {
 
   get size(): number {
     return this.#nodes.size;
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
   }
 
   get refused(): number {
@@ -132,17 +138,12 @@ export class ProcessTable {
       return;
     }
     this.#nodes.set(node.key, node);
+    this.#version += 1;
   }
 }
 
-export function processName(node: ProcessNode): string {
-  const first = node.argv[0] ?? node.filename;
-  return first === null || first === undefined || first === '' ? node.comm : baseName(first.split(' ')[0] ?? first);
-}
-
-/** The command line without its first word, which is the name. */
-export function processArguments(node: ProcessNode): string {
-  return node.argv.slice(1).join(' ');
+export function processLabel(node: ProcessNode): ProgramLabel {
+  return programLabel(node.argv.length > 0 ? node.argv : [node.filename ?? ''], node.comm);
 }
 
 export function failed(node: ProcessNode): boolean {

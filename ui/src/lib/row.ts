@@ -29,11 +29,22 @@ export interface Row {
   readonly note: string;
   readonly bytes: number;
   readonly exchange: string | null;
+  /** What the bar of an exchange says. */
+  readonly http: HttpLabel | null;
   /** Kept only of events about ourselves, which are few and are explained in place. */
   readonly data: Data | null;
 }
 
+export interface HttpLabel {
+  readonly host: string;
+  readonly path: string;
+  readonly status: number | null;
+  /** Events of the stream; 0 when the reply is no stream. */
+  readonly streamed: number;
+}
+
 const TITLE_CHARS = 160;
+const PATH_CHARS = 80;
 
 interface Summary {
   readonly kind: string;
@@ -44,6 +55,7 @@ interface Summary {
   readonly latencyMs?: number | null;
   readonly midMs?: number;
   readonly exchange?: string | null;
+  readonly http?: HttpLabel;
   readonly keep?: boolean;
 }
 
@@ -66,6 +78,7 @@ export function toRow(event: ApiEvent, base: TimeBase): Row {
     note: summary.note ?? '',
     bytes: summary.bytes ?? 0,
     exchange: summary.exchange ?? null,
+    http: summary.http ?? null,
     data: summary.keep === true ? event.data : null,
   };
 }
@@ -127,7 +140,15 @@ function summariseHttp(data: Data): Summary {
     // Time to first byte counts from the request's end; the request itself is short beside it.
     midMs: ttfbMs === null ? 0 : Math.min(ttfbMs, latencyMs ?? ttfbMs),
     exchange: textOrNull(data, 'exchange'),
+    http: { ...splitUrl(text(data, 'url')), status, streamed: number(data, 'sse_events') },
   };
+}
+
+/** Host and path without the query; an address that is not absolute is all path. */
+function splitUrl(url: string): { readonly host: string; readonly path: string } {
+  const found = /^[a-z]+:\/\/([^/?#]*)([^?#]*)/i.exec(url);
+  const path = oneLine(found === null ? url.replace(/[?#].*$/s, '') : (found[2] ?? ''), PATH_CHARS);
+  return { host: found?.[1] ?? '', path: path === '' ? '/' : path };
 }
 
 function summariseSse(data: Data): Summary {

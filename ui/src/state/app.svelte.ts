@@ -9,6 +9,8 @@ import { Workspace } from './workspace.svelte.ts';
 const TOKEN_KEY = 'agentsight.token';
 const SESSIONS_EVERY_MS = 3000;
 const URL_DELAY_MS = 200;
+/** Sessions beyond the newest that were opened by address, and stay in the switcher. */
+const OLDER_SESSIONS = 20;
 
 export type Connection = 'connecting' | 'connected' | 'unreachable' | 'unauthorised';
 
@@ -28,6 +30,7 @@ export class App {
   #urlTimer: ReturnType<typeof setTimeout> | null = null;
   #toastTimer: ReturnType<typeof setTimeout> | null = null;
   #wanted: UrlState;
+  #older: readonly Session[] = [];
 
   constructor() {
     this.api = createApi({ base: new URL('.', location.href.replace(/[?#].*$/, '')).href, token: takeToken() });
@@ -62,7 +65,7 @@ export class App {
   say(text: string): void {
     this.toast = text;
     if (this.#toastTimer !== null) clearTimeout(this.#toastTimer);
-    this.#toastTimer = setTimeout(() => { this.toast = ''; }, 2400);
+    this.#toastTimer = setTimeout(() => { this.toast = ''; }, Math.max(2400, text.length * 70));
   }
 
   async copy(text: string, what: string): Promise<void> {
@@ -103,7 +106,7 @@ export class App {
       const [page, info] = await Promise.all([this.api.sessions(signal), this.info === null ? this.api.info(signal) : null]);
       if (info !== null) this.info = info;
       this.connection = 'connected';
-      this.#takeSessions(page.items);
+      await this.#takeSessions(page.items);
     } catch (cause) {
       if (signal.aborted) return;
       const status = cause instanceof ApiError ? cause.status : 0;
@@ -112,16 +115,35 @@ export class App {
     this.#pollTimer = setTimeout(() => void this.#poll(), SESSIONS_EVERY_MS);
   }
 
-  #takeSessions(sessions: readonly Session[]): void {
-    this.sessions = sessions;
+  async #takeSessions(newest: readonly Session[]): Promise<void> {
+    const known = new Set(newest.map((item) => item.session));
+    this.#older = this.#older.filter((item) => !known.has(item.session));
+    this.sessions = [...newest, ...this.#older];
     const shown = this.workspace;
     if (shown === null) {
-      const wanted = sessions.find((item) => item.session === this.#wanted.session) ?? sessions[0];
-      if (wanted !== undefined) this.#open(wanted);
+      const wanted = await this.#find(this.#wanted.session) ?? this.sessions[0];
+      if (wanted !== undefined && this.workspace === null) this.#open(wanted);
       return;
     }
-    const fresh = sessions.find((item) => item.session === shown.model.meta.session);
+    const fresh = newest.find((item) => item.session === shown.model.meta.session);
     if (fresh !== undefined) shown.model.meta = fresh;
+  }
+
+  /** One that is not among the newest is asked for by its key, and then stays in the switcher. */
+  async #find(key: string | null): Promise<Session | undefined> {
+    if (key === null) return undefined;
+    const known = this.sessions.find((item) => item.session === key);
+    if (known !== undefined) return known;
+    try {
+      const found = await this.api.session(key, this.#abort.signal);
+      this.#older = [found, ...this.#older].slice(0, OLDER_SESSIONS);
+      this.sessions = [...this.sessions, found];
+      return found;
+    } catch (cause) {
+      if (!(cause instanceof ApiError && cause.status === 404)) throw cause;
+      if (this.sessions.length > 0) this.say('The session of this address is no longer stored; this is the newest one');
+      return undefined;
+    }
   }
 
   #open(session: Session): void {
@@ -135,13 +157,15 @@ export class App {
 
   readonly #onPopState = (): void => {
     const state = parseUrl(location.search);
-    const session = this.sessions.find((item) => item.session === state.session);
-    if (session !== undefined && this.workspace?.model.meta.session !== session.session) {
+    if (state.session === null || state.session === this.workspace?.model.meta.session) {
+      this.workspace?.restore(state);
+      return;
+    }
+    this.#find(state.session).then((session) => {
+      if (session === undefined) return;
       this.#wanted = state;
       this.#open(session);
-    } else {
-      this.workspace?.restore(state);
-    }
+    }, () => this.say('Could not open the session of this address'));
   };
 }
 

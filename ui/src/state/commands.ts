@@ -1,6 +1,7 @@
 /** What each keyboard command does; the bindings themselves are in lib/keys.ts. */
 import { type Command, commandOf } from '../lib/keys.ts';
 import type { Row } from '../lib/row.ts';
+import { lowerBound } from '../lib/search.ts';
 import type { App } from './app.svelte.ts';
 import type { Workspace } from './workspace.svelte.ts';
 
@@ -92,7 +93,8 @@ function choose(workspace: Workspace, row: Row | undefined): void {
 
 function selectedIndex(workspace: Workspace): number {
   const { selection } = workspace;
-  return selection?.kind === 'event' ? workspace.rows.findIndex((row) => row.id === selection.id) : -1;
+  const row = selection?.kind === 'event' ? workspace.model.row(selection.id) : undefined;
+  return row === undefined ? -1 : workspace.rows.indexOf(row, lowerBound(workspace.rows, row.t, (item) => item.t));
 }
 
 function fold(workspace: Workspace): void {

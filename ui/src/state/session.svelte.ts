@@ -1,8 +1,9 @@
 /** One session in the page: loads it, follows it live, and keeps it bounded. */
 import type { ApiEvent, Info, LiveFrame, Session } from '../../../src/hub/api.ts';
-import { type Api, ApiError } from '../lib/api.ts';
+import { type Api, ApiError, PAGE_ITEMS } from '../lib/api.ts';
 import { EventStore, STORE_ROWS } from '../lib/event-store.ts';
-import { type Gap, addGap, setGap } from '../lib/gaps.ts';
+import { fetchNewest, fetchSpan } from '../lib/fetch-events.ts';
+import { type Gap, addGap, setFilled, setGap } from '../lib/gaps.ts';
 import { type LiveClient, type LiveState, type Socket, openLive } from '../lib/live.ts';
 import { pause } from '../lib/pause.ts';
 import { ProcessTable } from '../lib/process-table.ts';
@@ -10,7 +11,6 @@ import { type Row, toRow } from '../lib/row.ts';
 import { TimeBase } from '../lib/time-base.ts';
 import type { Span } from '../lib/time-scale.ts';
 
-const PAGE_EVENTS = 5000;
 /** The page redraws at most this often, however many frames arrive. */
 const FLUSH_MS = 50;
 /** Frames that wait for a flush; a hidden page's timers may sleep, and then the gap is fetched instead. */
@@ -19,9 +19,13 @@ const PENDING_EVENTS = 50_000;
 const EXCHANGE_REACH_NS = 10 * 60e9;
 /** The page's idea of the hub's clock may be late by this much. */
 const CLOCK_SLACK_NS = 2e9;
+const EXCHANGE_PAGES = 4;
 const BACKFILL_TRIES = 3;
 /** Fetched again for a window older than what is in memory. */
 const PAST_ROWS = 40_000;
+
+/** More shapes than a session goes through, so that two numbers fit in one. */
+const SHAPES_MAX = 2 ** 32;
 
 export interface StoreView {
   readonly stores: readonly EventStore[];
@@ -40,6 +44,9 @@ export class SessionModel {
   meta = $state.raw<Session>() as Session;
   /** Replaced at each flush: what derives from the stores derives from this. */
   view = $state.raw<StoreView>({ stores: [], version: 0 });
+  /** Of the process table, and of the stores' lanes: the layout derives from these, not from each flush. */
+  tableVersion = $state(0);
+  shape = $state(0);
   losses = $state.raw<readonly Row[]>([]);
   probes = $state.raw<readonly Row[]>([]);
   gaps = $state.raw<readonly Gap[]>([]);
@@ -56,6 +63,7 @@ export class SessionModel {
   readonly #onInfo: (info: Info) => void;
   readonly #store = new EventStore();
   #past = new EventStore(PAST_ROWS);
+  #pastNumber = 0;
   #pastSpan: Span | null = null;
   readonly #abort = new AbortController();
   #client: LiveClient | null = null;
@@ -132,36 +140,26 @@ export class SessionModel {
     this.#pastSpan = wanted;
     const past = new EventStore(PAST_ROWS);
     try {
-      await this.#fetch(wanted, {}, PAST_ROWS / PAGE_EVENTS, (events) => past.add(events.map((event) => toRow(event, this.base))).length);
+      await fetchSpan({ ...this.#source(), ...this.#epochs(wanted), pages: PAST_ROWS / PAGE_ITEMS, take: (events) => past.add(events.map((event) => toRow(event, this.base))).length });
     } catch {
       if (this.#pastSpan === wanted) this.#pastSpan = null;
       return;
     }
     if (this.#pastSpan !== wanted) return;
     this.#past = past;
+    this.#pastNumber += 1;
     this.#publish();
   }
 
   async #load(): Promise<void> {
     this.phase = 'loading';
     this.error = '';
-    const { signal } = this.#abort;
     try {
-      await this.#loadProcesses();
-      let cursor: string | null = null;
-      do {
-        const page = await this.#api.events({
-          session: this.meta.session, limit: PAGE_EVENTS, order: 'desc', ...(cursor === null ? {} : { cursor }),
-        }, signal);
-        this.#take(page.items);
-        cursor = page.next;
-      } while (cursor !== null && this.#store.rows.length < STORE_ROWS);
-      this.complete = cursor === null;
-      await this.#loadAboutOurselves();
+      [this.complete] = await Promise.all([fetchNewest({ ...this.#source(), rows: STORE_ROWS, take: (events) => this.#take(events).length }), this.#loadProcesses(), this.#loadAboutOurselves()]);
       this.phase = 'ready';
       this.#publish();
     } catch (cause) {
-      if (signal.aborted) return;
+      if (this.#abort.signal.aborted) return;
       this.phase = 'failed';
       this.error = cause instanceof ApiError ? cause.message : String(cause);
     }
@@ -183,9 +181,17 @@ export class SessionModel {
       source: 'probe,loss,log',
       from: this.base.toEpoch(-30e9),
       to: this.base.toEpoch((this.running ? this.nowNs() : this.newest) + 5e9),
-      limit: PAGE_EVENTS,
+      limit: PAGE_ITEMS,
     }, this.#abort.signal);
     this.#take(page.items.filter((event) => event.session === null || event.session === this.meta.session));
+  }
+
+  #source(): { readonly api: Api; readonly session: string; readonly signal: AbortSignal } {
+    return { api: this.#api, session: this.meta.session, signal: this.#abort.signal };
+  }
+
+  #epochs(span: Span): { readonly from: string; readonly to: string } {
+    return { from: this.base.toEpoch(span.from), to: this.base.toEpoch(span.to + 1) };
   }
 
   #onFrame(frame: LiveFrame): void {
@@ -217,7 +223,6 @@ export class SessionModel {
   }
 
   #onDropped(dropped: number, events: readonly ApiEvent[]): void {
-    this.liveDropped += dropped;
     const times = events.map((event) => this.base.toOffset(event.timestamp));
     const pending = this.#pending.reduce((latest, event) => Math.max(latest, this.base.toOffset(event.timestamp)), this.newest);
     const last = times.reduce((latest, time) => Math.max(latest, time), pending);
@@ -238,45 +243,39 @@ export class SessionModel {
         // The store takes a batch some tenths of a second after the stream does.
         await pause(400 * (attempt + 1), this.#abort.signal);
         const take = (events: readonly ApiEvent[]): number => this.#take(events).length;
-        let fresh = await this.#fetch({ from: gap.from, to: gap.to + CLOCK_SLACK_NS }, {}, STORE_ROWS / PAGE_EVENTS, take);
-        fresh += await this.#fetch({ from: gap.from - EXCHANGE_REACH_NS, to: gap.to + CLOCK_SLACK_NS }, { source: 'http' }, 4, take);
+        const source = { ...this.#source(), take };
+        const to = gap.to + CLOCK_SLACK_NS;
+        let fresh = await fetchSpan({ ...source, ...this.#epochs({ from: gap.from, to }), pages: STORE_ROWS / PAGE_ITEMS });
+        fresh += await fetchSpan({ ...source, ...this.#epochs({ from: gap.from - EXCHANGE_REACH_NS, to }), pages: EXCHANGE_PAGES, source: 'http' });
         filled += fresh;
-        // The count may include events of other sessions, so it can stay out of reach: then stop when nothing more comes.
+        // The hub does not know whose events it left out, so the count may be out of reach: then stop when nothing more comes.
         if (gap.dropped !== null && filled >= gap.dropped) break;
         if (fresh === 0 && filled > 0) break;
       }
       await this.#loadProcesses();
-      this.gaps = setGap(this.gaps, gap.id, 'filled');
+      this.liveDropped += filled;
+      // Nothing of this session was missing: what the hub left out were events of others.
+      this.gaps = gap.dropped !== null && filled === 0 ? this.gaps.filter((item) => item.id !== gap.id) : setFilled(this.gaps, gap.id, filled);
     } catch {
       if (!this.#abort.signal.aborted) this.gaps = setGap(this.gaps, gap.id, 'failed');
     }
-  }
-
-  async #fetch(span: Span, filter: { readonly source?: string }, pages: number, take: (events: readonly ApiEvent[]) => number): Promise<number> {
-    let count = 0;
-    let cursor: string | null = null;
-    for (let page = 0; page < pages; page += 1) {
-      const answer = await this.#api.events({
-        session: this.meta.session,
-        from: this.base.toEpoch(span.from),
-        to: this.base.toEpoch(span.to + 1),
-        limit: PAGE_EVENTS,
-        ...filter,
-        ...(cursor === null ? {} : { cursor }),
-      }, this.#abort.signal);
-      count += take(answer.items);
-      cursor = answer.next;
-      if (cursor === null) break;
-    }
-    return count;
   }
 
   #flush(): void {
     this.#flushTimer = null;
     const events = this.#pending;
     this.#pending = [];
-    for (const event of events) this.table.apply(event);
+    for (const event of events) {
+      if (this.table.apply(event) && event.process === this.meta.session) this.#onRoot();
+    }
     this.arrived += this.#take(events).length;
+  }
+
+  /** The end of the root process is the session's: no need to wait for the next list of sessions. */
+  #onRoot(): void {
+    const root = this.table.get(this.meta.session);
+    if (root?.end == null || this.meta.end !== null) return;
+    this.meta = { ...this.meta, end: this.base.toEpoch(root.end), exit_code: root.exitCode, signal: root.signal };
   }
 
   #take(events: readonly ApiEvent[]): readonly Row[] {
@@ -284,8 +283,8 @@ export class SessionModel {
     if (fresh.length === 0) return fresh;
     const losses = fresh.filter((row) => row.source === 'loss');
     const probes = fresh.filter((row) => row.source === 'probe');
-    if (losses.length > 0) this.losses = [...this.losses, ...losses].slice(-PAGE_EVENTS);
-    if (probes.length > 0) this.probes = [...this.probes, ...probes].slice(-PAGE_EVENTS);
+    if (losses.length > 0) this.losses = [...this.losses, ...losses].slice(-PAGE_ITEMS);
+    if (probes.length > 0) this.probes = [...this.probes, ...probes].slice(-PAGE_ITEMS);
     this.newest = fresh.reduce((latest, row) => Math.max(latest, row.end), this.newest);
     this.#publish();
     return fresh;
@@ -294,5 +293,8 @@ export class SessionModel {
   #publish(): void {
     const stores = this.#past.rows.length > 0 ? [this.#past, this.#store] : [this.#store];
     this.view = { stores, version: this.view.version + 1 };
+    this.tableVersion = this.table.version;
+    // A sum of counters that only grow, and another number for another window of the past.
+    this.shape = this.#pastNumber * SHAPES_MAX + stores.reduce((sum, store) => sum + store.shape, 0);
   }
 }

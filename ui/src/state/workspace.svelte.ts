@@ -1,4 +1,5 @@
 /** What the user looks at within a session: window, selection, filter, folded processes. */
+import { untrack } from 'svelte';
 import { compileFilter, parseSources } from '../lib/filter.ts';
 import { layOutLanes } from '../lib/lanes.ts';
 import type { ProcessNode } from '../lib/process-table.ts';
@@ -29,17 +30,21 @@ export class Workspace {
   scrollTop = $state(0);
 
   readonly filter = $derived.by(() => compileFilter(this.query, this.sources));
+  readonly matches = $derived.by(() => this.model.view.stores.map((store) => store.matching(this.filter)));
   readonly rows = $derived.by((): readonly Row[] => {
-    const { stores } = this.model.view;
-    const all = stores.length === 1 ? (stores[0]?.rows ?? []) : stores.flatMap((store) => store.rows);
-    return this.filter.empty ? all : all.filter(this.filter.matches);
+    const [only, ...more] = this.matches;
+    if (only === undefined) return [];
+    return more.length === 0 ? only.rows : this.matches.flatMap((match) => match.rows);
   });
   readonly treeRows = $derived.by(() => {
-    void this.model.view;
+    void this.model.tableVersion;
     return this.model.table.rows(this.collapsed);
   });
-  readonly layout = $derived.by(() =>
-    layOutLanes({ rows: this.treeRows, stores: this.model.view.stores, sources: this.sources }));
+  /** Only when a lane came, went or grew a line; rows that arrive are found in the tracks. */
+  readonly layout = $derived.by(() => {
+    void this.model.shape;
+    return layOutLanes({ rows: this.treeRows, stores: untrack(() => this.model.view.stores), sources: this.sources });
+  });
   readonly bounds = $derived.by((): Span => {
     const oldest = this.model.view.stores.reduce((from, store) => Math.min(from, store.from), 0);
     const newest = this.running ? this.now : this.model.newest;
