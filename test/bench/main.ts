@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { programPath, tempDir } from '../helpers/files.ts';
 import { chainBench } from './chain.ts';
 import { figureLines, isReached, summaryTable, type Bench, type BenchContext, type Figure } from './figure.ts';
+import { pageBench } from './page.ts';
 import { ringBench } from './ring.ts';
 import { startBench } from './start.ts';
 import { storeBench } from './store.ts';
 import { tlsBench } from './tls.ts';
 
-const benches: readonly Bench[] = [ringBench, chainBench, tlsBench, startBench, storeBench];
+const benches: readonly Bench[] = [ringBench, chainBench, tlsBench, startBench, storeBench, pageBench];
 
 process.exitCode = await main(process.argv.slice(2));
 
