@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS, type HubLinkLimits, type HubLinkOptions } from './optio
 import type { Refused, Welcome } from './protocol.ts';
 import { splitLines } from './split.ts';
 import { Spool } from './spool.ts';
-import { UnackedBatches } from './unacked.ts';
+import { UnackedBatches, type Lines } from './unacked.ts';
 
 export type { HubLinkOptions };
 
@@ -68,10 +68,7 @@ class Link implements HubLink {
     }
     const { pieces, refusedLines } = splitLines(batch.jsonl, this.#limits.frameBytes);
     this.#counters.add('refused', refusedLines);
-    for (const { jsonl, events } of pieces) {
-      this.#sequence += 1;
-      this.#keep({ sequence: this.#sequence, jsonl, events });
-    }
+    for (const piece of pieces) this.#keep(piece);
     this.#pump();
   }
 
@@ -93,8 +90,12 @@ class Link implements HubLink {
   }
 
   /** In memory while there is room and nothing older waits on disk: order is kept. */
-  #keep(batch: { readonly sequence: number; readonly jsonl: Buffer; readonly events: number }): void {
-    if (this.#spool.empty && this.#unacked.bytes + batch.jsonl.length <= this.#limits.unackedBytes) {
+  #keep(lines: Lines): void {
+    const inMemory = this.#spool.empty && this.#unacked.bytes + lines.jsonl.length <= this.#limits.unackedBytes;
+    if (inMemory && this.#unacked.join(lines, this.#limits.batchBytes)) return;
+    this.#sequence += 1;
+    const batch = { sequence: this.#sequence, ...lines };
+    if (inMemory) {
       this.#unacked.push(batch, { onDisk: false });
       return;
     }
@@ -108,14 +109,16 @@ class Link implements HubLink {
     }
   }
 
-  /** Sends what the socket takes; fills memory from the spool as acknowledgements make room. */
+  /** Sends what hub and socket take; fills memory from the spool as acknowledgements make room. */
   #pump(): void {
     this.#refill();
     if (!this.#connected || this.#connection === undefined) return;
-    for (let batch = this.#unacked.next(); batch !== undefined; batch = this.#unacked.next()) {
+    while (this.#unacked.inFlight < this.#limits.batchesInFlight) {
+      const batch = this.#unacked.next();
+      if (batch === undefined) break;
       if (batch.sent) this.#counters.add('resent', batch.events);
       batch.sent = true;
-      if (!this.#connection.sendBatch(batch.sequence, batch.jsonl)) break;
+      if (!this.#connection.sendBatch(batch.sequence, batch.parts)) break;
     }
   }
 

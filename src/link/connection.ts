@@ -20,7 +20,7 @@ export interface ConnectionEvents {
 
 export interface Connection {
   /** False when the socket holds enough: wait for onDrain. */
-  sendBatch(sequence: number, jsonl: Buffer): boolean;
+  sendBatch(sequence: number, parts: readonly Buffer[]): boolean;
   sendStats(stages: Stats['stages']): void;
   /** Says bye and closes when all is written. */
   end(): Promise<void>;
@@ -82,7 +82,7 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
   socket.on('close', () => finish(new Error('it closed the connection')));
 
   return {
-    sendBatch: (sequence, jsonl) => sendBatch(socket, sequence, jsonl),
+    sendBatch: (sequence, parts) => sendBatch(socket, sequence, parts),
     sendStats: (stages) => void socket.write(encodeMessage({ kind: 'stats', stats: { stages } })),
     end: () => sayBye(socket, () => (ended = true)),
     destroy() {
@@ -93,11 +93,11 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
   };
 }
 
-function sendBatch(socket: Socket, sequence: number, jsonl: Buffer): boolean {
-  // Two writes that leave in one system call: the events are not copied.
+function sendBatch(socket: Socket, sequence: number, parts: readonly Buffer[]): boolean {
+  // Writes that leave in one system call: the events are not copied.
   socket.cork();
-  socket.write(batchHeader(sequence, jsonl.length));
-  socket.write(jsonl);
+  socket.write(batchHeader(sequence, parts.reduce((sum, part) => sum + part.length, 0)));
+  for (const part of parts) socket.write(part);
   socket.uncork();
   return socket.writableLength < LIMITS.linkSocketBytes;
 }

@@ -154,7 +154,7 @@ function openSession({ socketPath, signal }: LeftoverOptions, hello: Hello): Pro
       return new Promise((done, failed) => {
         wanted = { sequence: last.sequence, done, failed };
         if (failure !== undefined) failed(failure);
-        else for (const batch of batches) connection.sendBatch(batch.sequence, batch.jsonl);
+        else for (const batch of batches) connection.sendBatch(batch.sequence, [batch.jsonl]);
       });
     };
   });

@@ -22,6 +22,8 @@ export interface HubLinkOptions {
 
 export interface HubLinkLimits {
   readonly unackedBytes: number;
+  readonly batchesInFlight: number;
+  readonly batchBytes: number;
   readonly spoolBytes: number;
   readonly segmentBytes: number;
   readonly frameBytes: number;
@@ -35,6 +37,8 @@ export interface HubLinkLimits {
 
 export const DEFAULT_LIMITS: HubLinkLimits = {
   unackedBytes: LIMITS.linkUnackedBytes,
+  batchesInFlight: LIMITS.linkBatchesInFlight,
+  batchBytes: LIMITS.linkBatchBytes,
   spoolBytes: LIMITS.spoolBytes,
   segmentBytes: LIMITS.spoolSegmentBytes,
   frameBytes: LIMITS.linkFrameBytes,

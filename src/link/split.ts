@@ -1,20 +1,16 @@
 /** Cuts JSONL into pieces that fit a frame, between lines. */
 import { LIMITS } from '../limits.ts';
 import { countLines } from './spool.ts';
-
-export interface Piece {
-  readonly jsonl: Buffer;
-  readonly events: number;
-}
+import type { Lines } from './unacked.ts';
 
 /** Room for a frame's type and sequence. */
 const FRAME_OVERHEAD_BYTES = 16;
 const NEWLINE = 0x0a;
 
 /** A single line that no frame can carry is refused. */
-export function splitLines(jsonl: Buffer, frameBytes: number = LIMITS.linkFrameBytes): { pieces: Piece[]; refusedLines: number } {
+export function splitLines(jsonl: Buffer, frameBytes: number = LIMITS.linkFrameBytes): { pieces: Lines[]; refusedLines: number } {
   const maxBytes = frameBytes - FRAME_OVERHEAD_BYTES;
-  const pieces: Piece[] = [];
+  const pieces: Lines[] = [];
   let refusedLines = 0;
   for (let start = 0; start < jsonl.length; ) {
     const end = pieceEnd(jsonl, start, maxBytes);

@@ -39,7 +39,8 @@ function helloOf(collector: string, pid = process.pid): Hello {
 function link({ hello = helloOf('h.b.one'), ...options }: Partial<HubLinkOptions> = {}): HubLink {
   const made = createHubLink({
     socketPath: dir.file('hub.sock'), hello, spoolDir: dir.file('spool'), onNotice: (message) => notices.push(message), ...options,
-    limits: { retryFirstMs: 5, retryLastMs: 20, closeUnreachableMs: 50, closeMs: 3000, ...options.limits },
+    // One batch for each write, unless a test is about joining them.
+    limits: { retryFirstMs: 5, retryLastMs: 20, closeUnreachableMs: 50, closeMs: 3000, batchBytes: 1, batchesInFlight: 1000, ...options.limits },
   });
   links.push(made);
   return made;
@@ -92,9 +93,47 @@ describe('a hub that is there', () => {
     expect(notices[1]).toMatch(/hub is back/);
   });
 
-  test('killed again and again while events flow: none is lost, none stored twice', async () => {
+  test('that falls behind gets larger batches, and one that keeps up gets each at once', async () => {
     await hub.listen();
-    const sink = link({ limits: { unackedBytes: 20_000, segmentBytes: 5000 } });
+    hub.acking = false;
+    const bytes = batchOf(0).jsonl.length;
+    const sink = link({ limits: { batchesInFlight: 2, batchBytes: bytes * 4 } });
+    await waitFor('the welcome', () => sink.connected);
+    for (let i = 0; i < 11; i++) sink.write(batchOf(i * 10));
+    await waitFor('what may be under way', () => hub.received.length === 2);
+    hub.acking = true;
+    hub.say(encodeMessage({ kind: 'ack', ack: { sequence: 2 } }));
+    await waitFor('the rest', () => sink.stats().counters['unacked_events'] === 0);
+    // 1 + 1 under way, then 4 + 4 + 1 that waited.
+    expect(hub.received).toEqual(range(5, 1).map((sequence) => `h.b.one:${sequence}`));
+    sink.write(batchOf(110));
+    await waitFor('one alone', () => hub.received.length === 6);
+    await sink.close();
+    expect(storedEvents()).toEqual(range(120));
+  });
+
+  test('that dies gets the same batches again under the same numbers, though more came meanwhile', async () => {
+    await hub.listen();
+    hub.acking = false;
+    const sink = link({ limits: { batchesInFlight: 2, batchBytes: 1e6 } });
+    await waitFor('the welcome', () => sink.connected);
+    for (let i = 0; i < 5; i++) sink.write(batchOf(i * 10));
+    await waitFor('what may be under way', () => hub.received.length === 2);
+    const before = new Map(hub.stored);
+    await hub.kill();
+    for (let i = 5; i < 8; i++) sink.write(batchOf(i * 10));
+    hub.stored.clear();
+    hub.acking = true;
+    await hub.listen();
+    await sink.close();
+    for (const [token, lines] of before) expect(hub.stored.get(token)).toBe(lines);
+    expect(storedEvents()).toEqual(range(80));
+    expect(hub.stored.size).toBe(3);
+  });
+
+  test.each([{ batchBytes: 1, batchesInFlight: 1000 }, { batchBytes: 9000, batchesInFlight: 4 }])('killed again and again while events flow: none is lost, none stored twice (%o)', async (limits) => {
+    await hub.listen();
+    const sink = link({ limits: { unackedBytes: 20_000, segmentBytes: 5000, ...limits } });
     for (let round = 0; round < 15; round++) {
       for (let i = 0; i < 4; i++) sink.write(batchOf((round * 4 + i) * 10));
       hub.acking = round % 3 !== 0;
