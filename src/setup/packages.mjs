@@ -5,13 +5,16 @@
  * things are looked for by their files.
  */
 import { existsSync } from 'node:fs';
+import { withLock } from './lock.mjs';
 import { SetupError, isRoot, onPath, outputOf, run, say } from './shell.mjs';
+
+const APT_LOCK_SECONDS = 300;
 
 /** To build the addon and to run it. */
 const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3', 'g++', 'util-linux'];
 
 /** To compile the BPF programs and to be traced by the tests. */
-const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3'];
+const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo'];
 
 /** @type {readonly { what: string, found: () => boolean }[]} */
 const RUN_NEEDS = [
@@ -26,17 +29,31 @@ const RUN_NEEDS = [
 
 /** @type {typeof RUN_NEEDS} */
 const TEST_NEEDS = [
-  ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl'].map((what) => ({ what, found: () => onPath(what) })),
+  ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl', 'sudo'].map((what) => ({ what, found: () => onPath(what) })),
   { what: 'bpftool', found: () => onPath('bpftool') || existsSync('/usr/sbin/bpftool') },
 ];
 
 /** @param {{ test: boolean }} options */
 export async function ensurePackages({ test }) {
   const wanted = [...new Set(test ? [...RUN_PACKAGES, ...TEST_PACKAGES] : RUN_PACKAGES)];
+  const missing = missingHere(wanted);
+  if (missing === undefined) return requireByFile(test ? [...RUN_NEEDS, ...TEST_NEEDS] : RUN_NEEDS);
+  if (missing.length === 0) return;
+  // Set-ups of other checkouts want the same packages, and apt-get does not wait for itself.
+  await withLock('/var/lib/dpkg', 'another set-up to install its Debian packages', async () => {
+    const still = missingHere(wanted) ?? [];
+    if (still.length > 0) await install(still);
+  });
+}
+
+/**
+ * undefined on a system without dpkg and apt-get.
+ *
+ * @param {readonly string[]} wanted
+ */
+function missingHere(wanted) {
   const installed = outputOf('dpkg-query', ['-W', '-f=${db:Status-Abbrev}${binary:Package}\\n', ...wanted]);
-  if (installed === undefined || !onPath('apt-get')) return requireByFile(test ? [...RUN_NEEDS, ...TEST_NEEDS] : RUN_NEEDS);
-  const missing = missingPackages(wanted, installed);
-  if (missing.length > 0) await install(missing);
+  return installed === undefined || !onPath('apt-get') ? undefined : missingPackages(wanted, installed);
 }
 
 /**
@@ -52,7 +69,8 @@ export function missingPackages(wanted, installed) {
 
 /** @param {readonly string[]} missing */
 async function install(missing) {
-  const apt = ['apt-get', 'install', '-y', '--no-install-recommends', ...missing];
+  // Other programs use apt too, such as a machine's own updates at its start.
+  const apt = ['apt-get', 'install', '-y', '--no-install-recommends', '-o', `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`, ...missing];
   const byHand = `sudo apt-get update && sudo ${apt.join(' ')}`;
   const prefix = privilegePrefix();
   if (prefix === undefined) {

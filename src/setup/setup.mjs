@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildStale } from './builds.mjs';
+import { withLock } from './lock.mjs';
 import { ensurePackages } from './packages.mjs';
 import { ROOT, SetupError, run, say } from './shell.mjs';
 
@@ -18,9 +19,12 @@ const NODE_FLOOR = [20, 19];
 /** @param {{ test?: boolean }} [options] */
 export async function setUp({ test = false } = {}) {
   checkNode(process.versions.node);
-  await ensurePackages({ test });
-  if (!npmPackagesMatch(readLock('package-lock.json'), readLock('node_modules/.package-lock.json'))) await installNpmPackages();
-  await buildStale();
+  // Looked at under the lock: what another set-up has done by then is not done again.
+  await withLock(ROOT, 'another set-up of this checkout', async () => {
+    await ensurePackages({ test });
+    if (!npmPackagesMatch(readLock('package-lock.json'), readLock('node_modules/.package-lock.json'))) await installNpmPackages();
+    await buildStale();
+  });
 }
 
 /** @param {string} version */

@@ -1,8 +1,13 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { BUILDS, digestOf } from '../../src/setup/builds.mjs';
 import { missingPackages } from '../../src/setup/packages.mjs';
 import { checkNode, npmPackagesMatch } from '../../src/setup/setup.mjs';
 import { choose, countOf, verdict } from '../../src/setup/test.mjs';
+import { ROOT, tempDir } from '../helpers/files.ts';
 
 describe('set-up', () => {
   it('refuses a Node that is too old and takes a newer one', () => {
@@ -32,6 +37,37 @@ describe('set-up', () => {
     const [first] = BUILDS;
     if (first === undefined) throw new Error('nothing is built');
     expect(digestOf({ ...first, inputs: [...first.inputs, 'LICENSE'] })).not.toBe(digestOf(first));
+  });
+});
+
+describe('the lock of set-ups', () => {
+  const lockModule = pathToFileURL(join(ROOT, 'src/setup/lock.mjs')).href;
+
+  /** Holds the lock on `folder` until its stdin ends or it is killed; says `held` on stdout. */
+  function holder(folder: string): ChildProcessWithoutNullStreams {
+    const script = `
+import { withLock } from ${JSON.stringify(lockModule)};
+await withLock(${JSON.stringify(folder)}, 'another one', async () => {
+  console.log('held');
+  for await (const _ of process.stdin);
+});
+console.log('done');`;
+    return spawn(process.execPath, ['--input-type=module', '-e', script]);
+  }
+
+  it('lets one work at a time, says what the other waits for, and is free when its holder is killed', async () => {
+    const dir = tempDir();
+    const first = holder(dir.path);
+    await once(first.stdout, 'data');
+    const second = holder(dir.path);
+    const said = String(await once(second.stderr, 'data'));
+    expect(said).toBe('- waiting for another one to end\n');
+    const heldBySecond = once(second.stdout, 'data');
+    first.kill('SIGKILL');
+    expect(String(await heldBySecond)).toBe('held\n');
+    second.stdin.end();
+    expect(await once(second, 'close')).toEqual([0, null]);
+    dir.remove();
   });
 });
 
