@@ -134,7 +134,7 @@ describe('a recorded session', { timeout: 60_000 }, () => {
     await expectText(response, /The test fails because the discount is rounded twice/);
     await expectText(response, /tool · Bash/);
     await response.getByRole('tab', { name: 'Events' }).click();
-    await expectText(response, /content_block_delta/);
+    await expectText(response, /content_block_delta.*delta\.text "/);
     await expectText(response, /\+\d/);
     await expectText(inspector.getByRole('region', { name: 'Request' }), /claude-opus/);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { assembleReply } from '../../ui/src/lib/assembled.ts';
-import { decodeBase64, hexLines, previewJson, readBody, splitStream } from '../../ui/src/lib/body.ts';
+import { decodeBase64, flatJson, hexLines, previewJson, readBody, splitStream } from '../../ui/src/lib/body.ts';
 import { toCurl } from '../../ui/src/lib/curl.ts';
 import { commandLine, formatBytes, formatDuration, plural, shellQuote } from '../../ui/src/lib/format.ts';
 import { KEY_BINDINGS, commandOf } from '../../ui/src/lib/keys.ts';
@@ -73,6 +73,13 @@ describe('bodies', () => {
   it('previews an object on one line', () => {
     expect(previewJson({ role: 'user', list: [1, 2], inner: { a: 1 } }, 90)).toBe('{role: "user", list: [2], inner: {…}}');
     expect(previewJson({ text: 'x'.repeat(200) }, 20)).toHaveLength(23);
+  });
+
+  it('lists the leaves of an object on one line, without saying of which type they are', () => {
+    expect(flatJson({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hi "x"' } }, 90)).toBe('index 0 · delta.text "Hi \\"x\\""');
+    expect(flatJson({ type: 'ping' }, 90)).toBe('');
+    expect(flatJson([1, null, { a: true }], 90)).toBe('0 1 · 1 null · 2.a true');
+    expect(flatJson({ text: 'x'.repeat(200) }, 20)).toHaveLength(20);
   });
 
   it('shows bytes as hexadecimal and tolerates base64 that was cut', () => {

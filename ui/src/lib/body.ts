@@ -105,3 +105,25 @@ export function hexLines(bytes: Uint8Array, limit: number): string[] {
   }
   return lines;
 }
+
+/**
+ * The leaves of an object on one line: `index 0 · delta.text "Hello"`. What
+ * says only of which type something is gives its room to what is said.
+ */
+export function flatJson(value: Json, limitChars: number): string {
+  const parts: string[] = [];
+  let length = 0;
+  const walk = (item: Json, path: string): void => {
+    if (length > limitChars) return;
+    if (typeof item === 'object' && item !== null) {
+      for (const [name, child] of Object.entries(item) as [string, Json][]) if (name !== 'type') walk(child, path === '' ? name : `${path}.${name}`);
+      return;
+    }
+    const part = path === '' ? JSON.stringify(item) : `${path} ${JSON.stringify(item)}`;
+    parts.push(part);
+    length += part.length;
+  };
+  walk(value, '');
+  const text = parts.join(' · ');
+  return text.length > limitChars ? `${text.slice(0, limitChars - 1)}…` : text;
+}

@@ -52,53 +52,68 @@ function drawExchange(scene: Scene, row: Row, bar: Bar, withHost: boolean): void
     context.fillStyle = status < 300 ? palette.process : palette.muted;
     context.fillRect(bar.x + bar.width - CAP_PX, bar.y, CAP_PX, bar.height);
   }
-  drawLabel(scene, row, { left: bar.x, middle, right: bar.x + bar.width - CAP_PX, bar }, withHost);
+  drawLabel(scene, row, bar, { middle, withHost });
 }
 
 function toneColour(palette: Palette, row: Row): string {
   return row.tone === 'error' ? palette.error : row.tone === 'warn' ? palette.warn : palette.http;
 }
 
-interface LabelPlace {
-  readonly left: number;
-  readonly middle: number;
-  readonly right: number;
-  readonly bar: Bar;
-}
-
-const LABEL_LEAST_PX = 34;
+const LABEL_LEAST_PX = 30;
 const PADDING_PX = 6;
-/** With less room than this the method is left out before the path is. */
-const METHOD_LEAST_PX = 110;
 const GAP_PX = 7;
 
-/** On the part of the bar with more room in the window: waiting or receiving. Method, path, then what came of it. */
-function drawLabel(scene: Scene, row: Row, place: LabelPlace, withHost: boolean): void {
+interface Word {
+  readonly text: string;
+  readonly font: 'font' | 'boldFont';
+  readonly strength: number;
+}
+
+/** From the bar's visible left, over both of its parts: each letter in the colour that is read on what lies below it. */
+function drawLabel(scene: Scene, row: Row, bar: Bar, options: { readonly middle: number; readonly withHost: boolean }): void {
   const { context, palette, scale } = scene;
-  const [left, middle, right] = [place.left, place.middle, place.right].map((x) => Math.min(Math.max(x, 0), scale.widthPx)) as [number, number, number];
-  const onWaiting = middle - left > right - middle;
-  const from = onWaiting ? left : middle;
-  const width = (onWaiting ? middle : right) - from;
-  if (width < LABEL_LEAST_PX || row.http === null) return;
-  const { bar } = place;
-  const baseline = bar.y + bar.height / 2 + 0.5;
-  let x = from + PADDING_PX;
-  context.save();
-  context.beginPath();
-  context.rect(from, bar.y, width - 3, bar.height);
-  context.clip();
+  const left = Math.max(0, bar.x);
+  const right = Math.min(scale.widthPx, bar.x + bar.width - CAP_PX - 1);
+  if (right - left < LABEL_LEAST_PX || row.http === null) return;
+  const words = fitting(scene, row, { widthPx: right - left - PADDING_PX - 2, withHost: options.withHost });
+  const parts = [[left, Math.min(right, options.middle), palette.text], [Math.max(left, options.middle), right, palette['on-bar']]] as const;
   context.textBaseline = 'middle';
-  context.fillStyle = onWaiting ? palette.text : palette['on-bar'];
-  const write = (text: string, font: string): void => {
-    context.font = font;
-    context.fillText(text, x, baseline);
-    x += textWidth(context, text) + GAP_PX;
-  };
-  if (width >= METHOD_LEAST_PX) write(row.kind, palette.boldFont);
-  write(withHost ? `${row.http.host}${row.http.path}` : row.http.path, palette.font);
-  context.globalAlpha = 0.75;
-  if (x < from + width - 24) write(outcome(row), palette.font);
-  context.restore();
+  for (const [from, to, colour] of parts) {
+    if (to - from < 1) continue;
+    context.save();
+    context.beginPath();
+    context.rect(from, bar.y, to - from, bar.height);
+    context.clip();
+    context.fillStyle = colour;
+    let x = left + PADDING_PX;
+    for (const word of words) {
+      context.font = palette[word.font];
+      context.globalAlpha = word.strength;
+      context.fillText(word.text, x, bar.y + bar.height / 2 + 0.5);
+      x += textWidth(context, word.text) + GAP_PX;
+    }
+    context.restore();
+  }
+}
+
+/** Method, host, path and outcome; with less room the outcome goes first, then the method, then the path is cut. */
+function fitting(scene: Scene, row: Row, room: { readonly widthPx: number; readonly withHost: boolean }): readonly Word[] {
+  const { host, path } = row.http ?? { host: '', path: '' };
+  const method: Word = { text: row.kind, font: 'boldFont', strength: 1 };
+  const target: Word = { text: room.withHost ? `${host}${path}` : path, font: 'font', strength: 1 };
+  const after: Word = { text: outcome(row), font: 'font', strength: 0.8 };
+  const choices: readonly (readonly Word[])[] = [[method, target, after], [method, target], [target]];
+  const choice = choices.find((words) => widthOf(scene, words) <= room.widthPx);
+  if (choice !== undefined) return choice;
+  const share = room.widthPx / widthOf(scene, [target]);
+  return [{ ...target, text: `${target.text.slice(0, Math.max(1, Math.floor(target.text.length * share) - 1))}…` }];
+}
+
+function widthOf(scene: Scene, words: readonly Word[]): number {
+  return words.reduce((sum, word) => {
+    scene.context.font = scene.palette[word.font];
+    return sum + textWidth(scene.context, word.text);
+  }, GAP_PX * (words.length - 1));
 }
 
 function outcome(row: Row): string {

@@ -8,6 +8,8 @@ import { type Span, TimeScale } from './time-scale.ts';
 
 export const AXIS_HEIGHT = 26;
 export const OVERVIEW_HEIGHT = 40;
+/** About the width of a digit of the axis: its labels are digits, colons and a point. */
+const DIGIT_PX = 6.3;
 export const OVERVIEW_COLUMN_PX = 3;
 /** A loss has a moment, not a length; the band must still be seen. */
 export const LOSS_WIDTH_PX = 10;
@@ -33,7 +35,8 @@ export function drawAxis(base: Base, ticks: readonly Tick[]): void {
     context.fillStyle = palette['line-strong'];
     context.fillRect(x, AXIS_HEIGHT - 6, 1, 6);
     context.fillStyle = palette.muted;
-    context.fillText(tick.label, x + 5, AXIS_HEIGHT / 2);
+    // A label that is cut off reads as another time.
+    if (x + 5 + tick.label.length * DIGIT_PX <= scale.widthPx) context.fillText(tick.label, x + 5, AXIS_HEIGHT / 2);
   }
 }
 

@@ -26,7 +26,8 @@ export async function fetchNewest(options: Source & { readonly rows: number }): 
     coming = page.next === null || taken >= options.rows ? null : fetchPage(page.next);
     // Its failure is met at the next turn; without this it would count as unhandled until then.
     coming?.catch(() => undefined);
-    options.take(page.items);
+    // By time again, so that what has the same time keeps its order.
+    options.take(page.items.toReversed());
     if (coming === null) return page.next === null;
   }
   return true;
