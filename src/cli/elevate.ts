@@ -9,12 +9,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { launcherPath } from '../addon.ts';
+import { AgentsightError } from '../errors.ts';
 import { exitLine } from '../runners/adopt.ts';
 import { holdCommand, type HeldCommand, type LaunchExit } from '../runners/launch.ts';
-import { onEndingSignals } from './signals.ts';
+import { onEndingSignals, reachesCommandByItself } from './signals.ts';
 import type { TraceOptions } from './trace-options.ts';
 
 const CAP_SYS_ADMIN = 21n;
+/** sudo's own failures. No collector ends with it before it watches: with a command, our own failures are 125. */
+const SUDO_REFUSED = 1;
+const EXIT_FAILED = 125;
 
 /** Whether this process must ask sudo for a collector, and can. */
 export function needsElevation({ command, held }: TraceOptions): boolean {
@@ -30,37 +34,51 @@ export async function traceElevated(options: TraceOptions): Promise<number> {
   // Events go where the collector's stdout goes; the command's must not run into them.
   const stdio = ['inherit', options.json ? 2 : 'inherit', 'inherit'] as const;
   const server = createServer();
-  // The command, too, gets the terminal's Ctrl-C; this process only passes on how it ended.
-  const release = onEndingSignals(() => undefined);
+  let held: HeldCommand | undefined;
+  const release = onEndingSignals((signal) => {
+    if (!reachesCommandByItself(signal)) held?.kill(signal);
+  });
   try {
-    const held = await holdCommand({ command, args, user: null, stdio }, launcherPath());
+    held = await holdCommand({ command, args, user: null, stdio }, launcherPath());
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));
     const collector = startCollector(held.pid, socketPath);
     return await together(held, collector, server);
   } finally {
     release();
+    held?.close();
     server.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 async function together(held: HeldCommand, collector: ChildProcess, server: Server): Promise<number> {
-  const collectorEnded = new Promise<number>((resolve) => {
-    collector.once('error', () => resolve(125));
-    collector.once('exit', (code) => resolve(code ?? 125));
-  });
+  const collectorEnded = endOf(collector);
   const watched = new Promise<Socket>((resolve) => {
     server.once('connection', (socket) => socket.once('data', () => resolve(socket)));
   });
   const first = await Promise.race([watched, collectorEnded]);
   if (typeof first === 'number') {
-    held.close();
+    if (first === SUDO_REFUSED) throw refused();
     return first;
   }
   const exit = await begin(held, first);
   first.end(exitLine(exit));
   await collectorEnded;
   return exit.exitCode;
+}
+
+/** The exit code of sudo, which is the collector's or its own. */
+function endOf(collector: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    collector.once('error', () => resolve(SUDO_REFUSED));
+    collector.once('exit', (code) => resolve(code ?? EXIT_FAILED));
+  });
+}
+
+function refused(): AgentsightError {
+  return new AgentsightError('PRIVILEGE_MISSING', 'could not raise the collector: sudo did not run it', {
+    hint: 'tracing needs root: ask for the right to run this program with sudo, or let root attach with --pid',
+  });
 }
 
 /** A command that could not begin ends the collector, too, before its error is told. */

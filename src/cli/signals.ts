@@ -29,3 +29,8 @@ export function onEndingSignals(onFirst: (signal: EndingSignal) => void): () => 
     for (const signal of ENDING_SIGNALS) process.off(signal, handle);
   };
 }
+
+/** Ctrl-C on a terminal goes to everybody in the foreground: to a launched command without us. */
+export function reachesCommandByItself(signal: EndingSignal): boolean {
+  return signal === 'SIGINT' && process.stdin.isTTY;
+}

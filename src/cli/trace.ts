@@ -8,7 +8,7 @@ import { createIdentity } from '../identity.ts';
 import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
 import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
 import { openOutputs } from './outputs.ts';
-import { onEndingSignals, type EndingSignal } from './signals.ts';
+import { onEndingSignals, reachesCommandByItself, type EndingSignal } from './signals.ts';
 import { blindSpots, plural, summaryLine } from './summary.ts';
 import type { TraceOptions } from './trace-options.ts';
 import { createWords, type Words } from './words.ts';
@@ -81,14 +81,13 @@ function wantsLines({ command, quiet, json }: TraceOptions): boolean {
   return json || !quiet;
 }
 
-/** Ctrl-C on a terminal reaches the launched command without us, which then ends the run by ending. */
+/** A launched command ends the run by ending. */
 function end({ options, runner }: Run, signal: EndingSignal): void {
   if (options.command.length === 0) {
     void runner.stop();
     return;
   }
-  if (signal === 'SIGINT' && process.stdin.isTTY) return;
-  runner.signal(signal);
+  if (!reachesCommandByItself(signal)) runner.signal(signal);
 }
 
 function announce({ options, words }: Run, ready: CaptureReady | null): void {
