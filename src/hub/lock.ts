@@ -60,7 +60,7 @@ function openLockFile(path: string): number {
 function lockedError(dataDir: string, path: string): AgentsightError {
   const pid = readFileSync(path, 'utf8').trim();
   return new AgentsightError('DATA_DIR_LOCKED', `could not use the data directory ${dataDir}: process ${pid || 'unknown'} has it`, {
-    hint: 'end that hub with `agentsight-ts serve --stop`, or give another folder with --data-dir',
+    hint: 'end that process (`agentsight-ts serve --stop` if it is a hub), or give another folder with --data-dir',
   });
 }
 

@@ -13,7 +13,7 @@ import { HUB_OPTIONS_VARIABLE, type ChildFailure, type ChildOptions } from './ch
 import { compiledEntry } from './entries.ts';
 import { readHubFile, readOwned, type HubFile } from './hub-file.ts';
 import { probePort, userName } from './probe.ts';
-import { isProcessOf } from './processes.ts';
+import { isHubProcess, isProcessOf } from './processes.ts';
 
 export { stopHub } from './stop.ts';
 
@@ -156,15 +156,16 @@ async function joinOther(dataDir: string, user: User, pid: number | undefined): 
   while (performance.now() < deadline) {
     const running = await findHub(dataDir, user);
     if (running !== null) return running;
-    if (!isLockHolderAlive(dataDir, user)) return null;
+    if (!isHubStarting(dataDir, user)) return null;
     await sleep(POLL_MS * 4);
   }
   return null;
 }
 
-function isLockHolderAlive(dataDir: string, user: User): boolean {
+/** Any other program may hold the lock for ever: only a hub is worth waiting for. */
+function isHubStarting(dataDir: string, user: User): boolean {
   const pid = Number(readOwned(dataPaths(dataDir).lock, user.uid, 64)?.trim());
-  return Number.isInteger(pid) && pid > 0 && isProcessOf(pid, user.uid);
+  return Number.isInteger(pid) && pid > 0 && isProcessOf(pid, user.uid) && isHubProcess(pid);
 }
 
 function raise(error: Error): never {
