@@ -29,3 +29,19 @@ export function readLiveLine(line: string): LiveEvent | null {
   const { timestamp: _exact, ...rest } = event;
   return { session, json: head + JSON.stringify({ ...rest, data: data.value, cut: true }).slice(1) };
 }
+
+/**
+ * How many of these lines a page of one session would have been sent: its own,
+ * and those of no session. Not parsed, since this is asked when there is no time
+ * to parse; a collector writes `session` last.
+ */
+export function countForSession(lines: Buffer, session: string): number {
+  return countText(lines, `"session":${JSON.stringify(session)}}\n`) + countText(lines, '"session":null}\n');
+}
+
+function countText(bytes: Buffer, text: string): number {
+  const needle = Buffer.from(text);
+  let count = 0;
+  for (let at = bytes.indexOf(needle); at !== -1; at = bytes.indexOf(needle, at + needle.length)) count += 1;
+  return count;
+}

@@ -9,7 +9,7 @@ import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { now } from '../time.ts';
 import type { Info, LiveFrame } from './api.ts';
-import { readLiveLine, type LiveEvent } from './live-line.ts';
+import { countForSession, readLiveLine, type LiveEvent } from './live-line.ts';
 import { countLines } from './store/ingest.ts';
 
 const TICK_MS = 1000 / LIMITS.liveFramesPerSecond;
@@ -89,8 +89,8 @@ export class Live {
     const oldest = this.#pending.shift();
     if (oldest === undefined) return;
     this.#pendingBytes -= oldest.lines.length;
-    // Whose events these were is not known without parsing them, so each page is told of all.
-    for (const page of this.#pages) this.#countDropped(page, oldest.count);
+    const left = oldest.lines.subarray(oldest.offset);
+    for (const page of this.#pages) this.#countDropped(page, page.session === null ? oldest.count : countForSession(left, page.session));
   }
 
   #countDropped(page: PageState, count: number): void {
@@ -158,9 +158,15 @@ export class Live {
     );
   }
 
+  /** What was dropped last must be told even if nothing comes after it. */
+  #sendCounts(): void {
+    for (const page of this.#pages) if (page.dropped > 0) this.#sendEvents(page, []);
+  }
+
   #start(): void {
     this.#timers = [
       setInterval(() => this.#sendStatus(), STATUS_MS),
+      setInterval(() => this.#sendCounts(), STATUS_MS),
       setInterval(() => this.#heartbeat(), HEARTBEAT_MS),
     ];
   }
