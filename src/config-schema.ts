@@ -7,8 +7,8 @@
  * values.ts, as it is for flags and variables.
  */
 import { z } from 'zod';
-import { SETTINGS, SETTING_NAMES, parseSetting } from './config.ts';
-import type { Flags, SettingName } from './config.ts';
+import { SETTINGS, SETTING_NAMES, parseSetting } from './settings.ts';
+import type { Flags, SettingName } from './settings.ts';
 import { invalidConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-file.ts';
 import { closest } from './suggest.ts';

@@ -1,8 +1,9 @@
 /** `agentsight-ts config`: the settings in force, and where each one comes from. */
-import { SETTINGS, SETTING_NAMES, configPathOf } from '../config.ts';
-import type { SettingName, Settings } from '../config.ts';
+import { configPathOf } from '../config.ts';
+import { SETTINGS, SETTING_NAMES } from '../settings.ts';
+import type { SettingName, Settings } from '../settings.ts';
 import { formatSize } from '../values.ts';
-import type { Context } from './main.ts';
+import type { Context } from './context.ts';
 
 export function printConfig({ json }: { readonly json: boolean }, { config, user }: Context): number {
   const { settings, origins, file } = config;

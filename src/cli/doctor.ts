@@ -4,7 +4,7 @@ import { checkKernel } from '../doctor/kernel.ts';
 import { checkPrivilege, effectiveCapabilities, mayTrace } from '../doctor/privilege.ts';
 import { checkStorage } from '../doctor/storage.ts';
 import { checkTarget } from '../doctor/target.ts';
-import type { Context } from './main.ts';
+import type { Context } from './context.ts';
 
 export interface DoctorRequest {
   readonly pids: readonly number[];

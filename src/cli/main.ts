@@ -5,25 +5,17 @@
  * 0.6 s, and neither web server nor database belongs into a collector.
  */
 import { loadConfig } from '../config.ts';
-import type { Config } from '../config.ts';
 import { AgentsightError, causeText, errnoOf } from '../errors.ts';
 import { assertUnreachable } from '../event.ts';
 import { createLog } from '../log.ts';
-import type { Log } from '../log.ts';
 import { invokingUser } from '../user.ts';
 import type { User } from '../user.ts';
 import { REFERENCE_WIDTH, parseCommandLine } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
+import type { Context } from './context.ts';
 import type { CommandFlags } from './options.ts';
 import { replayOptions, traceOptions } from './trace-options.ts';
 import type { OutputOptions } from './trace-options.ts';
-
-/** What every command may need to know. */
-export interface Context {
-  readonly config: Config;
-  readonly user: User;
-  readonly log: Log;
-}
 
 /** Never returns: ends the process with the command's exit code. */
 export async function run(argv: readonly string[]): Promise<never> {

@@ -1,7 +1,7 @@
 /** `agentsight-ts serve`: store, API and page alone, until Ctrl-C; or the end of one that runs. */
 import { stopHub } from '../hub/stop.ts';
 import { holdHub } from './hold.ts';
-import type { Context } from './main.ts';
+import type { Context } from './context.ts';
 
 export interface ServeRequest {
   readonly stop: boolean;

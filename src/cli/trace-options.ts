@@ -3,7 +3,7 @@
  * resolved: flags, environment and config file are already weighed.
  */
 import type { ProgramFamily } from '../addon.ts';
-import type { Settings } from '../config.ts';
+import type { Settings } from '../settings.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import type { Settings } from '../config.ts';
+import type { Settings } from '../settings.ts';
 import { causeText } from '../errors.ts';
 import { probePort, userName } from '../hub/probe.ts';
 import type { User } from '../user.ts';

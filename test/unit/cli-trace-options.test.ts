@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { replayOptions, traceOptions } from '../../src/cli/trace-options.ts';
 import type { Invocation, TraceFlags } from '../../src/cli/trace-options.ts';
-import type { Settings } from '../../src/config.ts';
+import type { Settings } from '../../src/settings.ts';
 import { AgentsightError } from '../../src/errors.ts';
 
 const settings: Settings = {
