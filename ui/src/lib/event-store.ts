@@ -8,8 +8,8 @@
  */
 import type { Filter } from './filter.ts';
 import type { Row, RowSource } from './row.ts';
-import { Series } from './series.ts';
-import { Track } from './track.ts';
+import type { Series } from './series.ts';
+import { type Line, Track } from './track.ts';
 
 /** About 60 MB of rows; older ones are dropped, counted, and fetched again when asked for. */
 export const STORE_ROWS = 200_000;
@@ -19,13 +19,12 @@ export interface Matches {
   readonly rows: readonly Row[];
   readonly all: Series;
   readonly net: Series;
-  /** Without losses, which are marked by themselves. */
   readonly errors: Series;
 }
 
 export class EventStore {
   readonly #limit: number;
-  readonly #all = new Track(false);
+  readonly #all = new Track({ stacked: false, mixed: true });
   readonly #ids = new Map<string, Row>();
   readonly #tracks = new Map<string, Map<RowSource, Track>>();
   readonly #counts = new Map<RowSource, number>();
@@ -119,7 +118,7 @@ export class EventStore {
     }
     let track = tracks.get(source);
     if (track === undefined) {
-      track = new Track(source === 'http');
+      track = new Track({ stacked: source === 'http', mixed: false });
       tracks.set(source, track);
       this.#shape += 1;
     }
@@ -145,17 +144,9 @@ export class EventStore {
   }
 }
 
+/** Without a filter nothing is copied: this is asked for at each update. */
 function collect(track: Track, filter: Filter): Matches {
-  const [line] = track.lines(filter);
-  const all = line?.all ?? new Series();
-  const net = new Series();
-  const errors = new Series();
-  const rows: Row[] = [];
-  for (let position = 0; position < all.length; position += 1) {
-    const row = track.rows[all.indexAt(position)] as Row;
-    if (!filter.empty) rows.push(row);
-    if (row.source === 'http' || row.source === 'sse') net.push(position, row.t, row.t);
-    if (row.tone === 'error' && row.source !== 'loss') errors.push(position, row.t, row.t);
-  }
-  return { rows: filter.empty ? track.rows : rows, all, net, errors };
+  const [line] = track.lines(filter) as readonly [Line];
+  const rows = (): Row[] => Array.from({ length: line.all.length }, (_, position) => track.rows[line.all.indexAt(position)] as Row);
+  return { rows: filter.empty ? track.rows : rows(), all: line.all, net: line.net, errors: line.errors };
 }

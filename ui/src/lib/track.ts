@@ -16,11 +16,20 @@ export interface Line {
   readonly all: Series;
   readonly warnings: Series;
   readonly errors: Series;
+  /** Exchanges and streams; only where the track was asked to tell them apart. */
+  readonly net: Series;
+}
+
+export interface TrackOptions {
+  /** Rows that overlap in time get lines of their own. */
+  readonly stacked: boolean;
+  /** Rows are of several sources, of which those of the network are told apart. */
+  readonly mixed: boolean;
 }
 
 export class Track {
   #rows: Row[] = [];
-  readonly #stacked: boolean;
+  readonly #options: TrackOptions;
   #depths = new Uint8Array(0);
   #depth = 1;
   /** When each line is free, as of `#laidOut` rows. */
@@ -32,9 +41,8 @@ export class Track {
   #host: string | null = null;
   #manyHosts = false;
 
-  /** `stacked`: rows that overlap in time get lines of their own. */
-  constructor(stacked: boolean) {
-    this.#stacked = stacked;
+  constructor(options: TrackOptions) {
+    this.#options = options;
   }
 
   get rows(): readonly Row[] {
@@ -86,7 +94,7 @@ export class Track {
       this.#drawn = 0;
       this.#lines = [];
     }
-    while (this.#lines.length < this.#depth) this.#lines.push({ all: new Series(), warnings: new Series(), errors: new Series() });
+    while (this.#lines.length < this.#depth) this.#lines.push({ all: new Series(), warnings: new Series(), errors: new Series(), net: new Series() });
     for (; this.#drawn < this.#rows.length; this.#drawn += 1) {
       const row = this.#rows[this.#drawn] as Row;
       if (!filter.empty && !filter.matches(row)) continue;
@@ -94,6 +102,7 @@ export class Track {
       line.all.push(this.#drawn, row.t, row.end);
       if (row.tone === 'warn') line.warnings.push(this.#drawn, row.t, row.end);
       else if (row.tone === 'error') line.errors.push(this.#drawn, row.t, row.end);
+      if (this.#options.mixed && (row.source === 'http' || row.source === 'sse')) line.net.push(this.#drawn, row.t, row.end);
     }
     return this.#lines;
   }
@@ -112,12 +121,12 @@ export class Track {
     if (index >= this.#drawn) return;
     this.#drawn = index;
     // Rows before `index` keep their lines: a line is given by what came before.
-    for (const line of this.#lines) for (const series of [line.all, line.warnings, line.errors]) series.truncate(index);
+    for (const line of this.#lines) for (const series of [line.all, line.warnings, line.errors, line.net]) series.truncate(index);
   }
 
   /** Gives each row the first line that is free at its start. */
   #layOut(): void {
-    if (!this.#stacked) return;
+    if (!this.#options.stacked) return;
     if (this.#depths.length < this.#rows.length) {
       const larger = new Uint8Array(this.#rows.length * 2);
       larger.set(this.#depths);
