@@ -9,7 +9,6 @@ import { AgentsightError, causeText, errnoOf } from '../errors.ts';
 import { assertUnreachable } from '../event.ts';
 import { createLog } from '../log.ts';
 import { invokingUser } from '../user.ts';
-import type { User } from '../user.ts';
 import { REFERENCE_WIDTH, parseCommandLine } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
 import type { Context } from './context.ts';
