@@ -4,8 +4,6 @@
 #include <napi.h>
 #include <time.h>
 
-#include <unordered_set>
-
 #include "native/capture.h"
 #include "native/elf_file.h"
 #include "native/environment.h"
@@ -43,7 +41,7 @@ Napi::Value ReadElfFile(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "readElf wants a path and an array of names").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  std::unordered_set<std::string> names;
+  Names names;
   const auto array = info[1].As<Napi::Array>();
   for (uint32_t index = 0; index < array.Length(); index++) {
     const Napi::Value name = array.Get(index);

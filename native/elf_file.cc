@@ -6,6 +6,7 @@
 #include <libelf.h>
 #include <sys/stat.h>
 
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -106,27 +107,42 @@ void AddSymbol(ElfInfo* info, ElfSymbol symbol) {
   info->symbols.push_back(std::move(symbol));
 }
 
+// A section's strings, only where they end as strings must: each one then ends in the section.
+std::string_view ReadStrings(Elf* elf, const GElf_Shdr& section) {
+  const Elf_Data* data = elf_getdata(elf_getscn(elf, section.sh_link), nullptr);
+  if (data == nullptr || data->d_buf == nullptr || data->d_size == 0) return {};
+  const std::string_view strings(static_cast<const char*>(data->d_buf), data->d_size);
+  return strings.back() == '\0' ? strings : std::string_view();
+}
+
 void ReadSymbols(Elf* elf, Elf_Data* data, const GElf_Shdr& section, const std::vector<GElf_Phdr>& segments,
-                 const std::unordered_set<std::string>& names, ElfInfo* info) {
-  if (section.sh_entsize == 0) return;
+                 const Names& names, ElfInfo* info) {
+  if (section.sh_entsize == 0 || names.empty()) return;
+  const std::string_view strings = ReadStrings(elf, section);
+  // Node exports 75,000 symbols: nearly all differ in their first byte from what we look for.
+  std::bitset<256> firsts;
+  for (const std::string& name : names) firsts.set(static_cast<uint8_t>(name[0]));
   const size_t count = data->d_size / section.sh_entsize;
-  std::string name;
   for (size_t index = 0; index < count; index++) {
     GElf_Sym symbol;
     if (gelf_getsym(data, static_cast<int>(index), &symbol) == nullptr) return;
-    if (!IsFunction(symbol)) continue;
-    const char* text = elf_strptr(elf, section.sh_link, symbol.st_name);
-    if (text == nullptr) continue;
-    name = text;
+    if (symbol.st_name >= strings.size() || !firsts.test(static_cast<uint8_t>(strings[symbol.st_name]))) continue;
+    const std::string_view name = strings.data() + symbol.st_name;
     uint64_t offset = 0;
-    if (!names.contains(name) || !FileOffset(segments, symbol.st_value, &offset)) continue;
-    AddSymbol(info, {name, offset, symbol.st_size});
+    if (!names.contains(name) || !IsFunction(symbol) || !FileOffset(segments, symbol.st_value, &offset)) continue;
+    AddSymbol(info, {std::string(name), offset, symbol.st_size});
   }
+}
+
+bool HasAll(const Names& names, const ElfInfo& info) {
+  Names missing = names;
+  for (const ElfSymbol& symbol : info.symbols) missing.erase(symbol.name);
+  return missing.empty();
 }
 
 }  // namespace
 
-Failure ReadElf(const std::string& path, const std::unordered_set<std::string>& names, ElfInfo* info) {
+Failure ReadElf(const std::string& path, const Names& names, ElfInfo* info) {
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return OpenFailure(path, errno);
   struct stat status;
@@ -147,6 +163,7 @@ Failure ReadElf(const std::string& path, const std::unordered_set<std::string>& 
     if (gelf_getshdr(scn, &section) == nullptr) continue;
     const bool symbols = section.sh_type == SHT_DYNSYM || section.sh_type == SHT_SYMTAB;
     if (!symbols && section.sh_type != SHT_DYNAMIC) continue;
+    if (section.sh_type == SHT_SYMTAB && HasAll(names, *info)) continue;
     Elf_Data* data = elf_getdata(scn, nullptr);
     if (data == nullptr) continue;
     if (symbols) ReadSymbols(elf.get(), data, section, segments, names, info);

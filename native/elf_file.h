@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -23,6 +25,13 @@ struct ElfInfo {
   std::vector<ElfSymbol> symbols;
 };
 
-Failure ReadElf(const std::string& path, const std::unordered_set<std::string>& names, ElfInfo* info);
+// Finds a std::string_view without making a string of it.
+struct NameHash : std::hash<std::string_view> {
+  using is_transparent = void;
+};
+using Names = std::unordered_set<std::string, NameHash, std::equal_to<>>;
+
+// The table of all symbols is read only for names that the exported ones lack.
+Failure ReadElf(const std::string& path, const Names& names, ElfInfo* info);
 
 }  // namespace agentsight

@@ -46,7 +46,7 @@ const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibr
   { symbol: 'SSL_ImportFD', library: 'nss', name: 'NSS' },
   { symbol: 'crypto/tls.(*Conn).Write', library: 'go', name: "Go's crypto/tls" },
 ];
-const ALL_NAMES = [...OPENSSL_NAMES, ...UNSUPPORTED.map((entry) => entry.symbol)];
+const UNSUPPORTED_NAMES = UNSUPPORTED.map((entry) => entry.symbol);
 
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 /** Enough to hold the whole of SSL_read in every build looked at (about 140 bytes). */
@@ -54,10 +54,13 @@ const CODE_BYTES = 512;
 
 export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes = readFileBytes): TlsPlan {
   let symbols: ReadonlyMap<string, ElfSymbol>;
+  const find = (names: readonly string[]) => new Map(readElf(path, names).symbols.map((symbol) => [symbol.name, symbol]));
   try {
     // A script, or data mapped executable: there is nothing to look for.
     if (!startsWith(readBytes(path, 0, ELF_MAGIC.length), 0, ELF_MAGIC)) return { kind: 'none' };
-    symbols = new Map(readElf(path, ALL_NAMES).symbols.map((symbol) => [symbol.name, symbol]));
+    // OpenSSL's own first: where a file exports them, its table of all symbols need not be read.
+    symbols = find(OPENSSL_NAMES);
+    if (symbols.size === 0) symbols = find(UNSUPPORTED_NAMES);
   } catch (error) {
     return { kind: 'failed', reason: causeText(error) };
   }
