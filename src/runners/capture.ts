@@ -20,12 +20,13 @@ import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { adoptCommand } from './adopt.ts';
-import { filesOfLaunch } from './command-files.ts';
+import { filesOfLaunch, placeOfLaunch, placeOfProcess } from './command-files.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
 import { createLossWatch } from './loss.ts';
 import { lossEvent, probeEvent } from './own-events.ts';
 import { createOwnTrees } from './own-trees.ts';
 import type { Runner } from './runner.ts';
+import { installedRuntimes } from './runtimes.ts';
 import { endedUnseen, existingEvents, findByComm, resolveTarget, seedTrees, truncateComm } from './seed.ts';
 import { openCapture, captureStats, type OpenCapture } from './open-capture.ts';
 import type { TlsReportRow } from './tls-report.ts';
@@ -63,6 +64,8 @@ export interface CaptureRunner extends Runner {
 }
 
 const LOOK_MS = 1000;
+/** Roots whose PATH is looked through for runtimes. */
+const ROOTS_ASKED = 16;
 const DESCENDANT_GRACE_MS = 1000;
 
 export function createCaptureRunner(options: CaptureRunnerOptions): CaptureRunner {
@@ -143,7 +146,7 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) return;
     const open = openCapture({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
     this.#open = open;
-    open.tls?.attachInstalled(launch == null ? [] : filesOfLaunch(launch));
+    open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
     for (const comm of comms) open.capture.traceComm(truncateComm(comm));
@@ -293,4 +296,12 @@ class LiveCapture implements CaptureRunner {
     this.#setReady(null);
     this.#setExit(null);
   }
+}
+
+/** What is hooked before anything is traced: the command's own files, and runtimes that it or the roots can find. */
+function likelyFiles(launch: LaunchOptions | null, roots: readonly number[]): string[] {
+  const rootPlaces = roots.slice(0, ROOTS_ASKED).flatMap((pid) => placeOfProcess(pid) ?? []);
+  if (launch === null) return installedRuntimes(rootPlaces);
+  const place = placeOfLaunch(launch);
+  return [...filesOfLaunch(launch, place), ...installedRuntimes([place, ...rootPlaces])];
 }

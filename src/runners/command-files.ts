@@ -6,15 +6,41 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { AgentsightError } from '../errors.ts';
+import { startedBy, type Words } from './command-words.ts';
 import { resolveCommand, type CommandPlace, type LaunchOptions } from './launch.ts';
+import { readLink, readVariable } from './proc.ts';
+
+export type { CommandPlace };
 
 /** BINPRM_BUF_SIZE: the kernel looks no further for the end of the line. */
 const SHEBANG_BYTES = 256;
 /** The kernel follows interpreters of interpreters no deeper. */
 const MAX_DEPTH = 4;
 
-export function filesOfLaunch({ command, cwd = process.cwd(), env = process.env }: LaunchOptions): string[] {
-  return commandFiles(command, { cwd, env });
+/** Command lines that are followed from one launched command. */
+const MAX_COMMANDS = 64;
+
+/** Its own file, and those of the programs that its words say it starts. */
+export function filesOfLaunch({ command, args }: LaunchOptions, place: CommandPlace): string[] {
+  const files = new Set<string>();
+  const commands: Words[] = [[command, ...args]];
+  for (let at = 0; at < Math.min(commands.length, MAX_COMMANDS); at++) {
+    const words = commands[at] ?? [];
+    for (const file of commandFiles(words[0] ?? '', place)) files.add(file);
+    commands.push(...startedBy(words));
+  }
+  return [...files];
+}
+
+/** Where the command looks for programs: what its holder gave it, where that is somebody else. */
+export function placeOfLaunch({ cwd = process.cwd(), env = process.env, held }: LaunchOptions): CommandPlace {
+  return (held === undefined ? null : placeOfProcess(held.pid)) ?? { cwd, env };
+}
+
+export function placeOfProcess(pid: number): CommandPlace | null {
+  const cwd = readLink(`/proc/${pid}/cwd`);
+  const path = readVariable(pid, 'PATH');
+  return cwd === null || path === null ? null : { cwd, env: { PATH: path } };
 }
 
 export function commandFiles(command: string, place: CommandPlace): string[] {
@@ -32,7 +58,8 @@ export function commandFiles(command: string, place: CommandPlace): string[] {
   return files;
 }
 
-function resolveOrNull(command: string, place: CommandPlace): string | null {
+/** The file that execvp would run, or null. */
+export function resolveOrNull(command: string, place: CommandPlace): string | null {
   try {
     return resolveCommand(command, place);
   } catch (error) {

@@ -77,6 +77,12 @@ export function readArgv(pid: number): string[] {
   return splitArgv(readText(`/proc/${pid}/cmdline`) ?? '');
 }
 
+/** A variable of the environment that the process began with. */
+export function readVariable(pid: number, name: string): string | null {
+  const start = `${name}=`;
+  return readText(`/proc/${pid}/environ`)?.split('\0').find((entry) => entry.startsWith(start))?.slice(start.length) ?? null;
+}
+
 export function readLink(path: string): string | null {
   try {
     return readlinkSync(path);
