@@ -35,9 +35,7 @@ export async function traceElevated(options: TraceOptions): Promise<number> {
   const stdio = ['inherit', options.json ? 2 : 'inherit', 'inherit'] as const;
   const server = createServer();
   let held: HeldCommand | undefined;
-  const release = onEndingSignals((signal) => {
-    if (!reachesCommandByItself(signal)) held?.kill(signal);
-  });
+  const release = onEndingSignals((signal) => held?.kill(signal), (signal) => !reachesCommandByItself(signal));
   try {
     held = await holdCommand({ command, args, user: null, stdio }, launcherPath());
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));

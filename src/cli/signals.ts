@@ -13,10 +13,17 @@ export type EndingSignal = (typeof ENDING_SIGNALS)[number];
  */
 const SAME_REQUEST_MS = 500;
 
-/** Calls `onFirst` once. Returns what takes the handlers off again. */
-export function onEndingSignals(onFirst: (signal: EndingSignal) => void): () => void {
+/**
+ * Calls `onFirst` once. A signal that is not for us is left aside: a shell under
+ * trace may get many a Ctrl-C. Returns what takes the handlers off again.
+ */
+export function onEndingSignals(
+  onFirst: (signal: EndingSignal) => void,
+  isForUs: (signal: EndingSignal) => boolean = () => true,
+): () => void {
   let askedAt: number | undefined;
   const handle = (signal: EndingSignal): void => {
+    if (!isForUs(signal)) return;
     if (askedAt === undefined) {
       askedAt = performance.now();
       onFirst(signal);

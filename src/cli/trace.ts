@@ -50,7 +50,12 @@ async function trace(run: Run): Promise<number> {
   if (url !== null) words.say(`live page: ${url}`);
   if (!options.redact) words.say('redaction is off: credentials will be shown and stored as they are');
   void runner.ready.then((ready) => announce(run, ready), () => undefined);
-  const release = onEndingSignals((signal) => end(run, signal));
+  let commandRuns = options.command.length > 0;
+  void runner.exit.then(() => (commandRuns = false));
+  const release = onEndingSignals(
+    (signal) => end(run, signal),
+    (signal) => !commandRuns || !reachesCommandByItself(signal),
+  );
   const timer = options.durationMs === null ? undefined : setTimeout(() => void runner.stop(), options.durationMs);
   try {
     const totals = await pipeline.done;
@@ -87,7 +92,7 @@ function end({ options, runner }: Run, signal: EndingSignal): void {
     void runner.stop();
     return;
   }
-  if (!reachesCommandByItself(signal)) runner.signal(signal);
+  runner.signal(signal);
 }
 
 function announce({ options, words }: Run, ready: CaptureReady | null): void {
