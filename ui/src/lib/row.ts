@@ -152,9 +152,13 @@ function splitUrl(url: string): { readonly host: string; readonly path: string }
 }
 
 function summariseSse(data: Data): Summary {
+  const kind = text(data, 'event') || 'message';
+  // Some services repeat the event's name in its data, where it takes the room of what is said.
+  const named = `{"type":"${kind}",`;
+  const said = text(data, 'data');
   return {
-    kind: text(data, 'event') || 'message',
-    title: text(data, 'data'),
+    kind,
+    title: said.startsWith(named) ? `{${said.slice(named.length)}` : said,
     note: `#${number(data, 'index')} · +${formatDuration(number(data, 'since_request_ms') * 1e6)}`,
     bytes: text(data, 'data').length,
     exchange: textOrNull(data, 'exchange'),
