@@ -143,12 +143,12 @@ function openSession({ socketPath, signal }: LeftoverOptions, hello: Hello): Pro
     };
     signal.addEventListener('abort', () => fail(new AgentsightError('HUB_UNREACHABLE', 'could not deliver a leftover: we are closing')), { once: true });
     const connection: Connection = openConnection({ socketPath, hello }, {
-      onWelcome: () => resolve({ deliver, end: () => connection.end(), destroy: () => connection.destroy() }),
+      onWelcome: () => resolve({ deliver: send, end: () => connection.end(), destroy: () => connection.destroy() }),
       onAck: (sequence) => sequence >= wanted.sequence && wanted.done(),
       onDrain: () => {},
       onEnd: fail,
     });
-    const deliver = (batches: readonly Batch[]): Promise<void> => {
+    const send = (batches: readonly Batch[]): Promise<void> => {
       const last = batches.at(-1);
       if (last === undefined) return Promise.resolve();
       return new Promise((done, failed) => {

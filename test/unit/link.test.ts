@@ -27,7 +27,7 @@ beforeEach(() => {
   notices = [];
 });
 afterEach(async () => {
-  await Promise.all(links.map((link) => link.close()));
+  await Promise.all(links.map((each) => each.close()));
   await hub.kill();
   dir.remove();
 });
