@@ -240,7 +240,7 @@ class LiveCapture implements CaptureRunner {
     const open = this.#open;
     if (open === null || this.#closed) return;
     this.#emitLosses(open.capture.kernelCounters());
-    const ended = endedUnseen(this.#processes.live());
+    const ended = endedUnseen(this.#processes.live(), this.#options.identity);
     if (ended.length === 0) return;
     await open.capture.drain();
     for (const entry of ended) this.#processes.retire(entry);

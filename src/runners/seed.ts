@@ -101,11 +101,12 @@ function traceIfAlive(capture: Capture, pid: number, root: number): boolean {
  * first one that runs, so that it costs one reading of /proc however large the
  * tree is: as long as one runs, the run goes on.
  */
-export function endedUnseen(live: Iterable<ProcessEntry>): ProcessEntry[] {
+export function endedUnseen(live: Iterable<ProcessEntry>, identity: Identity): ProcessEntry[] {
   const ended: ProcessEntry[] = [];
   for (const entry of live) {
     const stat = readStat(entry.pid);
-    if (stat !== null && !hasEnded(stat)) break;
+    // Its pid may be another's by now.
+    if (stat !== null && !hasEnded(stat) && identity.processKeyOfTicks(stat.startTicks, stat.pid) === entry.key) break;
     ended.push(entry);
   }
   return ended;

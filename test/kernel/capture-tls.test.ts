@@ -129,7 +129,7 @@ describeKernel('a TLS library', () => {
 
   test('that is missing is said of the root, and of a library that we do not hook', async () => {
     const { runner } = await captureCommand(command('true', []));
-    expect(runner.tlsReport()).toMatchObject([{ comm: 'true', root: true, state: 'none', reason: 'no TLS library found' }]);
+    expect(runner.tlsReport()).toMatchObject([{ comm: 'true', root: true, state: 'none', reason: expect.stringMatching(/no TLS library/) }]);
   });
 
   test('that carried nothing is told as silent', async () => {

@@ -165,7 +165,7 @@ describeKernel('attaching', () => {
 
   test('takes the descendants that exist, and those that come', async () => {
     const script = '(read a; /bin/true from-the-middle; read b) <&3 & wait; exit 0';
-    const child = spawn('bash', ['-c', `exec 3<&0; ${script}`], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const child = spawn('bash', ['--norc', '-c', `exec 3<&0; ${script}`], { stdio: ['pipe', 'ignore', 'ignore'] });
     try {
       const pid = child.pid ?? 0;
       const childrenOf = (parent: number): string => readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim();

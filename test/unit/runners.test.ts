@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
+import { createProcessTable } from '../../src/decode/process-table.ts';
 import { AgentsightError } from '../../src/errors.ts';
 import { createIdentity } from '../../src/identity.ts';
 import { commandFiles } from '../../src/runners/command-files.ts';
@@ -12,7 +13,7 @@ import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
 import { createLossWatch } from '../../src/runners/loss.ts';
 import { listProcesses, readArgv, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
-import { findByComm, resolveTarget, truncateComm } from '../../src/runners/seed.ts';
+import { endedUnseen, findByComm, resolveTarget, truncateComm } from '../../src/runners/seed.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -145,4 +146,15 @@ test('process keys of nanoseconds and of ticks agree', () => {
   const identity = createIdentity();
   expect(identity.processKey(123_456_789_012n, 7)).toBe(identity.processKeyOfTicks(12_345n, 7));
   expect(identity.prefix).toMatch(/^[0-9a-f]{12}\.[0-9a-f]{8}\.[0-9a-z]{6}$/);
+});
+
+test('a process whose pid is another\'s by now has ended, one that runs has not', () => {
+  const identity = createIdentity();
+  const table = createProcessTable(identity);
+  const stat = readStat(process.pid);
+  if (stat === null) throw new Error('this process is not in /proc');
+  const seen = { pid: process.pid, comm: 'x', root: process.pid };
+  const former = table.adopt({ ...seen, startTicks: stat.startTicks - 1n });
+  expect(endedUnseen([former], identity)).toEqual([former]);
+  expect(endedUnseen([table.adopt({ ...seen, startTicks: stat.startTicks })], identity)).toEqual([]);
 });
