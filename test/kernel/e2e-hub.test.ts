@@ -1,6 +1,8 @@
 /** A trace with its hub: what is in the file is in the store, once, even when the hub is killed meanwhile. */
+import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ApiEvent, Session } from '../../src/hub/api.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { ofSource, readEvents, runCli, startCli } from '../helpers/cli.ts';
 import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { getAll, readHubFacts, type HubFacts } from '../helpers/hub.ts';
@@ -81,5 +83,32 @@ describeKernel('trace with a hub', () => {
     const expected = [...idsInFile(file), ...idsInFile(second)].sort();
     await waitFor('both traces in the store', async () => (await idsInStore().catch(() => [])).length >= expected.length, STORED_DEADLINE_MS);
     expect((await idsInStore()).sort()).toEqual(expected);
+  });
+
+  it('a second Ctrl-C leaves at once, though a hub that hangs holds up the end', async () => {
+    const file = dir.file('trace.jsonl');
+    const target = spawn(process.execPath, ['-e', 'process.stdin.pipe(process.stdout)'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const trace = startCli([...flags(file), '-p', String(target.pid)]);
+    try {
+      await waitFor('the target in the file', () => readEvents(file).some(({ pid }) => pid === target.pid), 30_000);
+      const hub = facts().pid;
+      process.kill(hub, 'SIGSTOP');
+      try {
+        target.stdin.write('not acknowledged\n');
+        await waitFor('the line in the file', () => ofSource(readEvents(file), 'stdio').length > 0);
+        const started = performance.now();
+        // One that follows within half a second is taken for the same.
+        await waitFor('the end', () => trace.child.exitCode !== null || (trace.child.kill('SIGINT'), false), LIMITS.linkCloseMs);
+        expect(performance.now() - started).toBeLessThan(LIMITS.linkCloseMs / 2);
+      } finally {
+        process.kill(hub, 'SIGCONT');
+      }
+      const result = await trace.result;
+      expect(result.code, result.stderr).toBe(130);
+      expect(result.stderr).not.toContain('traced for');
+    } finally {
+      target.kill('SIGKILL');
+      trace.child.kill('SIGKILL');
+    }
   });
 });
