@@ -3,6 +3,7 @@
  * has stored them, and sent again on every new connection; beyond a limit they
  * wait in the spool on disk. Reconnects for as long as it lives.
  */
+import { createChanges } from '../changes.ts';
 import { causeText, type AgentsightError } from '../errors.ts';
 import type { EventBatch, Sink } from '../sinks/sink.ts';
 import { Counters, type StageStats } from '../stats.ts';
@@ -46,7 +47,7 @@ class Link implements HubLink {
   #saidSpool = false;
   #closed = false;
   #closing: Promise<void> | undefined;
-  #waiters: (() => void)[] = [];
+  readonly #changes = createChanges();
 
   constructor(options: HubLinkOptions) {
     this.#options = options;
@@ -75,7 +76,7 @@ class Link implements HubLink {
   /** While the hub is there, until less than half of the memory is taken; at once when it is away. */
   async ready(): Promise<void> {
     while (this.#connected && this.#closing === undefined && (!this.#spool.empty || this.#unacked.bytes * 2 > this.#limits.unackedBytes)) {
-      await this.#change();
+      await this.#changes.next();
     }
   }
 
@@ -166,7 +167,7 @@ class Link implements HubLink {
     this.#statsTimer = setInterval(() => this.#sendStats(), this.#limits.statsMs).unref();
     this.#options.onWelcome?.(welcome);
     this.#pump();
-    this.#wake();
+    this.#changes.tell();
     if (this.#options.deliverLeftovers !== false && !this.#leftovers.signal.aborted) this.#deliverLeftovers(socketPath);
   }
 
@@ -189,7 +190,7 @@ class Link implements HubLink {
     const last = stored.at(-1);
     if (last !== undefined) this.#spool.release(last.sequence);
     this.#pump();
-    this.#wake();
+    this.#changes.tell();
   }
 
   #retry(reason: AgentsightError, refused: Refused | null): void {
@@ -205,7 +206,7 @@ class Link implements HubLink {
     this.#retryTimer = setTimeout(() => void this.#connect(), waitMs * (0.5 + Math.random() / 2));
     // The run decides how long it lasts, not the wait for a hub.
     this.#retryTimer.unref();
-    this.#wake();
+    this.#changes.tell();
   }
 
   #sayWhy(reason: AgentsightError, refused: Refused | null, wasConnected: boolean): void {
@@ -226,7 +227,7 @@ class Link implements HubLink {
 
   async #finish(): Promise<void> {
     this.#leftovers.abort();
-    this.#wake();
+    this.#changes.tell();
     await this.#waitForAcks();
     this.#sendStats();
     this.#closed = true;
@@ -245,7 +246,7 @@ class Link implements HubLink {
       const limitMs = this.#connected ? this.#limits.closeMs : this.#limits.closeUnreachableMs;
       const leftMs = limitMs - (performance.now() - start);
       if (leftMs <= 0) return;
-      await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, Math.min(leftMs, 100)))]);
+      await Promise.race([this.#changes.next(), new Promise((resolve) => setTimeout(resolve, Math.min(leftMs, 100)))]);
     }
   }
 
@@ -264,15 +265,5 @@ class Link implements HubLink {
     this.#spool.close({ keep: events > 0 });
     if (events > lost) this.#options.onNotice(`${events - lost} events wait for the hub in ${this.#spool.dir}; the next run delivers them`);
     if (lost > 0) this.#options.onNotice(`${lost} events could not be kept for the hub: they are lost`);
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
-  #wake(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const resolve of waiters) resolve();
   }
 }

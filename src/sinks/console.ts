@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
+import { createChanges } from '../changes.ts';
 import { causeText, errnoOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
@@ -38,7 +39,7 @@ class ConsoleSink implements Sink {
   #pending = 0;
   #ended = false;
   #closing: Promise<void> | undefined;
-  #changed: (() => void)[] = [];
+  readonly #changes = createChanges();
 
   constructor(options: ConsoleOptions) {
     this.#options = options;
@@ -60,13 +61,13 @@ class ConsoleSink implements Sink {
     stream.write(json ? batch.jsonl : this.#sentences(batch), (failure) => {
       this.#pending -= 1;
       if (failure === null || failure === undefined) this.#counters.add('events', events);
-      this.#wake();
+      this.#changes.tell();
     });
   }
 
   async ready(): Promise<void> {
     const { stream } = this.#options;
-    while (!this.#ended && this.#closing === undefined && stream.writableLength * 2 > this.#queuedBytesMax) await this.#change();
+    while (!this.#ended && this.#closing === undefined && stream.writableLength * 2 > this.#queuedBytesMax) await this.#changes.next();
   }
 
   close(): Promise<void> {
@@ -86,30 +87,20 @@ class ConsoleSink implements Sink {
   }
 
   async #flush(): Promise<void> {
-    this.#wake();
+    this.#changes.tell();
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      this.#wake();
+      this.#changes.tell();
     }, this.#options.closeMs ?? LIMITS.consoleCloseMs);
-    while (!this.#ended && !late && this.#pending > 0) await this.#change();
+    while (!this.#ended && !late && this.#pending > 0) await this.#changes.next();
     clearTimeout(timer);
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#changed.push(resolve));
-  }
-
-  #wake(): void {
-    const waiting = this.#changed;
-    this.#changed = [];
-    for (const resolve of waiting) resolve();
   }
 
   #end(failure: string | null): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#wake();
+    this.#changes.tell();
     this.#options.onClosed(failure);
   }
 }

@@ -5,6 +5,7 @@
  */
 import { fdatasync, fstatSync, ftruncateSync, write } from 'node:fs';
 import { promisify } from 'node:util';
+import { createChanges } from '../changes.ts';
 import { causeText, errnoOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
@@ -53,7 +54,7 @@ class JsonlSink implements Sink {
   #rotationRefused = false;
   #closing: Promise<void> | undefined;
   #wake: (() => void) | undefined;
-  #waiters: (() => void)[] = [];
+  readonly #changes = createChanges();
 
   constructor(options: JsonlOptions) {
     this.#options = options;
@@ -77,7 +78,7 @@ class JsonlSink implements Sink {
   /** Resolves when half of the queue is free, at once if it is: a source that can wait should. */
   async ready(): Promise<void> {
     while (this.#queuedBytes * 2 > this.#queuedBytesMax && this.#closing === undefined) {
-      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      await this.#changes.next();
     }
   }
 
@@ -106,7 +107,7 @@ class JsonlSink implements Sink {
       this.#counters.add('events', next.events);
       this.#counters.add('bytes', next.jsonl.length);
       this.#recover();
-      this.#releaseWaiters();
+      this.#changes.tell();
     }
     this.#writing = undefined;
   }
@@ -160,12 +161,6 @@ class JsonlSink implements Sink {
     this.#counters.add('unwritten_bytes', batch.jsonl.length);
   }
 
-  #releaseWaiters(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const resolve of waiters) resolve();
-  }
-
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.#options.retryMs ?? LIMITS.fileRetryMs);
@@ -177,7 +172,7 @@ class JsonlSink implements Sink {
   }
 
   async #finish(): Promise<void> {
-    this.#releaseWaiters();
+    this.#changes.tell();
     this.#wake?.();
     await Promise.race([this.#writing, timeout(this.#options.closeMs ?? LIMITS.fileCloseMs)]);
     const left = this.#queue.splice(0);
