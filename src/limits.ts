@@ -61,7 +61,7 @@ export const LIMITS = {
   /** One event of an SSE stream. */
   sseEventBytes: 1 * MIB,
 
-  /** Events and bytes of one batch to a sink or over the link. */
+  /** Events of one batch, and bytes of their payloads and bodies: the one that exceeds it is the batch's last. */
   batchEvents: 2000,
   batchBytes: 1 * MIB,
   /** How long an event may wait for its batch: the page promises half a second in all. */

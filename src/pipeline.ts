@@ -116,6 +116,7 @@ function createBatcher(sinks: readonly Sink[]): Batcher {
   const encode = createEncoder();
   let events = 0;
   let pending: Event[] = [];
+  let pendingBytes = 0;
   let timer: NodeJS.Timeout | undefined;
 
   const flush = (): void => {
@@ -124,6 +125,7 @@ function createBatcher(sinks: readonly Sink[]): Batcher {
     if (pending.length === 0) return;
     const batch = createBatch(pending, encode);
     pending = [];
+    pendingBytes = 0;
     for (const sink of sinks) sink.write(batch);
   };
 
@@ -131,9 +133,16 @@ function createBatcher(sinks: readonly Sink[]): Batcher {
     events += 1;
     bySource.set(event.source, (bySource.get(event.source) ?? 0) + 1);
     pending.push(event);
-    if (pending.length >= LIMITS.batchEvents) flush();
+    pendingBytes += payloadBytes(event);
+    if (pending.length >= LIMITS.batchEvents || pendingBytes >= LIMITS.batchBytes) flush();
     else timer ??= setTimeout(flush, LIMITS.batchDelayMs);
   };
 
   return { add, flush, totals: () => ({ events, bySource }) };
+}
+
+/** Of what can be large; the rest of an event is some hundred bytes, which `batchEvents` bounds. */
+function payloadBytes({ data }: Event): number {
+  if ('payload' in data) return data.payload.length;
+  return 'response_body' in data ? (data.request_body?.length ?? 0) + (data.response_body?.length ?? 0) : 0;
 }
