@@ -3,7 +3,7 @@ import type { Direction, StdioData, StdioEvent, TlsEvent, TlsLibrary } from '../
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { BootClock } from '../time.ts';
-import type { RecordView } from './decode.ts';
+import type { RecordView } from './record.ts';
 import { DIRECTION, HEADER, RECORD_FLAG, SIZE, STDIO, TLS, TLS_CLOSE, TLS_LIBRARY } from './layout.ts';
 import type { Descriptor } from './process-table.ts';
 import { targetText, type ReadPath } from './target.ts';

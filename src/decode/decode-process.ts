@@ -2,7 +2,7 @@
 import type { ProcessEvent, ProcessData } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
-import type { RecordView } from './decode.ts';
+import type { RecordView } from './record.ts';
 import { EXEC, EXIT, FORK, HEADER, RECORD_FLAG, SIZE } from './layout.ts';
 import { signalName } from './signals.ts';
 

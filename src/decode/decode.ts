@@ -13,7 +13,8 @@ import { Counters } from '../stats.ts';
 import { createIoDecoder } from './decode-io.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
-import type { ProcessEntry, ProcessTable } from './process-table.ts';
+import type { ProcessTable } from './process-table.ts';
+import type { RecordView } from './record.ts';
 import { createSequenceCheck } from './sequence.ts';
 import type { ReadPath } from './target.ts';
 
@@ -28,15 +29,6 @@ export interface DecoderOptions {
 export interface Decoder {
   decode(batch: Buffer): Event[];
   counters(): Readonly<Record<string, number>>;
-}
-
-/** One record: where it lies, and whose it is. */
-export interface RecordView {
-  readonly batch: Buffer;
-  readonly view: DataView;
-  readonly offset: number;
-  readonly size: number;
-  readonly process: ProcessEntry;
 }
 
 export type DecoderCounter = 'records' | 'unknown_kind' | 'malformed' | 'malformed_bytes';

@@ -6,7 +6,7 @@ import type { Palette } from './palette.ts';
 import type { Row } from './row.ts';
 import type { Series } from './series.ts';
 import type { Track } from './track.ts';
-import type { Scene } from './draw.ts';
+import type { Scene } from './scene.ts';
 
 const LEAST_WIDTH_PX = 3;
 const CAP_PX = 3;

@@ -5,30 +5,14 @@
  */
 import { drawExchanges, exchangeBar } from './draw-exchanges.ts';
 import { fillBar, outline } from './draw-shapes.ts';
-import type { Filter } from './filter.ts';
 import { type Group, type Lane, LIFE_HEIGHT } from './lanes.ts';
 import { eachMark } from './marks.ts';
 import type { Palette } from './palette.ts';
 import { failed } from './process-table.ts';
 import type { Row } from './row.ts';
+import type { Scene } from './scene.ts';
 import type { Series } from './series.ts';
-import type { TimeScale } from './time-scale.ts';
 import type { Track } from './track.ts';
-
-export interface Scene {
-  readonly context: CanvasRenderingContext2D;
-  readonly palette: Palette;
-  readonly scale: TimeScale;
-  readonly groups: readonly Group[];
-  readonly filter: Filter;
-  readonly scrollTop: number;
-  readonly heightPx: number;
-  /** Newest known time: where the bar of a running process ends. */
-  readonly nowNs: number;
-  readonly selected: Row | null;
-  readonly selectedProcess: string | null;
-  readonly hovered: Row | null;
-}
 
 export function drawLanes(scene: Scene): void {
   for (const group of scene.groups) {
