@@ -14,6 +14,7 @@
         'native/link_reaper.cc',
         'native/programs.cc',
         'native/ring_reader.cc',
+        'native/uprobe_multi.cc',
       ],
       # Node's own headers are not written for -Wextra: as system headers they stay quiet.
       'cflags_cc': [

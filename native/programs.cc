@@ -162,6 +162,15 @@ Failure Programs::Configure(bpf_object* object) const {
     }
     if (result < 0) return Explain("BPF_LOAD_FAILED", "set up a BPF map", -result, nullptr);
   }
+  bpf_program* program;
+  bpf_object__for_each_program(program, object) {
+    const std::string_view section = bpf_program__section_name(program);
+    const bool is_uprobe = section == "uprobe" || section == "uretprobe";
+    if (!is_uprobe || !has_uprobe_multi_) continue;
+    if (const int result = PrepareUprobeMulti(program); result < 0) {
+      return Explain("BPF_LOAD_FAILED", "set up a uprobe program", -result, nullptr);
+    }
+  }
   return std::nullopt;
 }
 
@@ -170,7 +179,7 @@ Failure Programs::AttachAll(bpf_object* object) {
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
     Link link(bpf_program__attach(program));
-    if (link == nullptr) {
+    if (!link) {
       return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);
     }
     links_.push_back(std::move(link));
@@ -212,14 +221,20 @@ Failure Programs::TraceComm(const std::string& comm) {
   return std::nullopt;
 }
 
+Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {
+  const bool is_return = target.program.ends_with("_exit");
+  if (has_uprobe_multi_) return AttachUprobeMulti(program, {target.path, target.offset, target.pid, is_return});
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = is_return);
+  return Link(bpf_program__attach_uprobe_opts(program, target.pid, target.path.c_str(), target.offset, &options));
+}
+
 Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
   bpf_program* program = bpf_object__find_program_by_name(tls_.get(), target.program.c_str());
   const std::string what = "attach " + target.program + " to " + target.path;
   if (program == nullptr) return Error{"BPF_ATTACH_FAILED", "could not " + what + ": there is no such program"};
   LibbpfLog log;
-  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = target.program.ends_with("_exit"));
-  Link link(bpf_program__attach_uprobe_opts(program, target.pid, target.path.c_str(), target.offset, &options));
-  if (link == nullptr) {
+  Link link = Attach(program, target);
+  if (!link) {
     const int number = errno;
     if (number == ENOENT || number == ESRCH) {
       return Error{"TARGET_NOT_FOUND", "could not " + what + ": " + ErrnoText(number), "", log.text()};
@@ -233,7 +248,7 @@ Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
 
 Link Programs::TakeUprobe(uint32_t id) {
   const auto found = uprobes_.find(id);
-  if (found == uprobes_.end()) return nullptr;
+  if (found == uprobes_.end()) return {};
   Link link = std::move(found->second);
   uprobes_.erase(found);
   return link;

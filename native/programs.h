@@ -16,6 +16,7 @@
 #include "native/fd.h"
 #include "native/libbpf_log.h"
 #include "native/link.h"
+#include "native/uprobe_multi.h"
 
 namespace agentsight {
 
@@ -67,8 +68,10 @@ class Programs {
   Failure LoadObject(const char* name, const void* bytes, size_t size, Object* object);
   Failure Configure(bpf_object* object) const;
   Failure AttachAll(bpf_object* object);
+  Link Attach(const bpf_program* program, const UprobeTarget& target) const;
 
   const CaptureOptions options_;
+  const bool has_uprobe_multi_ = HasUprobeMulti();
   bool loaded_ = false;
   Fd ring_;
   Fd traced_;
