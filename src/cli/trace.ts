@@ -88,11 +88,13 @@ function wantsLines({ command, quiet, json }: TraceOptions): boolean {
 
 /** A launched command ends the run by ending. */
 function end({ options, runner }: Run, signal: EndingSignal): void {
-  if (options.command.length === 0) {
-    void runner.stop();
+  if (options.command.length > 0) {
+    runner.signal(signal);
     return;
   }
-  runner.signal(signal);
+  // The terminal has just shown ^C: what follows begins a line of its own.
+  if (signal === 'SIGINT' && process.stderr.isTTY) process.stderr.write('\n');
+  void runner.stop();
 }
 
 function announce({ options, words }: Run, ready: CaptureReady | null): void {
