@@ -162,12 +162,11 @@ describe('no file', () => {
 
   it('names the machine that it was written on', () => {
     const { npm_config_registry: registry } = process.env;
-    const host = registry === undefined || !URL.canParse(registry) ? 'registry.npmjs.org' : new URL(registry).host;
-    const words = [ROOT, ...(host === 'registry.npmjs.org' ? [] : [host])];
+    const words = [ROOT, ...(registry !== undefined && URL.canParse(registry) ? [new URL(registry).host] : [])];
     expect(sources.filter(({ text: content }) => words.some((word) => content.includes(word))).map(({ path }) => path)).toEqual([]);
     const product = sources.filter(({ path }) => /^(src|analyzers|native|bpf|bin|ui)\//.test(path));
     expect(found(product, /(^|[\s'"`(=])\/(home|Users)\/[a-z]/)).toEqual([]);
-    expect(found(sources.filter(({ path }) => path === 'package-lock.json'), /"resolved": "(?!https:\/\/registry\.npmjs\.org\/)/)).toEqual([]);
+    expect(found(sources.filter(({ path }) => path === 'package-lock.json'), /"resolved": "http/)).toEqual([]);
   });
 });
 

@@ -71,7 +71,7 @@ class Recorder {
       { argv: ['/bin/bash', '-c', 'npm test -- checkout'], child: ['node', 'node_modules/.bin/jest', 'checkout'], ms: 5200, code: 1 },
       { argv: ['/bin/bash', '-c', 'git status --short'], child: ['git', 'status', '--short'], ms: 140, code: 0 },
       { argv: ['/bin/bash', '-c', 'rg -n "applyDiscount" src'], child: ['rg', '-n', 'applyDiscount', 'src'], ms: 90, code: 0 },
-      { argv: ['/bin/bash', '-c', 'curl -s https://registry.npmjs.org/dinero.js'], child: ['curl', '-s', 'https://registry.npmjs.org/dinero.js'], ms: 700, code: 0 },
+      { argv: ['/bin/bash', '-c', 'curl -s https://registry.example.org/dinero.js'], child: ['curl', '-s', 'https://registry.example.org/dinero.js'], ms: 700, code: 0 },
       { argv: ['/bin/bash', '-c', 'sleep 30'], child: ['sleep', '30'], ms: 2400, code: null },
       { argv: ['/bin/bash', '-c', 'npm test -- checkout'], child: ['node', 'node_modules/.bin/jest', 'checkout'], ms: 4100, code: 0 },
       { argv: ['/bin/bash', '-c', 'git commit -am "cart: round once"'], child: ['git', 'commit', '-am', 'cart: round once'], ms: 210, code: 0 },
@@ -162,8 +162,8 @@ class Recorder {
   #plainCall(curl: Actor, at: number): void {
     const connection = `${curl.key}/tls/5`;
     this.#emit(at, curl, 'http', httpData({
-      exchange: `${connection}#0`, connection, method: 'GET', url: 'https://registry.npmjs.org/dinero.js', status: 200, latency: 420, ttfb: 260,
-      requestHeaders: [['host', 'registry.npmjs.org'], ['user-agent', 'curl/7.88.1'], ['accept', '*/*']],
+      exchange: `${connection}#0`, connection, method: 'GET', url: 'https://registry.example.org/dinero.js', status: 200, latency: 420, ttfb: 260,
+      requestHeaders: [['host', 'registry.example.org'], ['user-agent', 'curl/7.88.1'], ['accept', '*/*']],
       responseHeaders: [['content-type', 'application/json'], ['etag', '"1f2e"']],
       requestBody: null, responseBody: JSON.stringify({ name: 'dinero.js', 'dist-tags': { latest: '2.0.0' }, versions: {} }), sse: null,
     }));
