@@ -100,6 +100,8 @@ export const LIMITS = {
   /** At close: how long acknowledgements are waited for while the hub is there, and while it is not. */
   linkCloseMs: 10_000,
   linkCloseUnreachableMs: 1500,
+  /** And how long the delivery of what earlier runs left is waited for. */
+  linkCloseLeftoversMs: 5000,
   linkStatsMs: 1000,
   /** Bytes handed to the socket ahead of what the hub has read. */
   linkSocketBytes: 2 * MIB,

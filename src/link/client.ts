@@ -41,7 +41,7 @@ class Link implements HubLink {
   #retryMs: number;
   #retryTimer: NodeJS.Timeout | undefined;
   #statsTimer: NodeJS.Timeout | undefined;
-  #delivering = false;
+  #delivery: Promise<void> | undefined;
   #saidGone = false;
   #saidRefused = '';
   #saidSpool = false;
@@ -173,12 +173,13 @@ class Link implements HubLink {
 
   #deliverLeftovers(socketPath: string): void {
     const { spoolDir, hello, owner, onNotice } = this.#options;
-    if (this.#delivering) return;
-    this.#delivering = true;
-    deliverLeftovers({ socketPath, spoolDir, own: hello, owner, signal: this.#leftovers.signal }).then(
-      (events) => events > 0 && onNotice(`delivered ${events} events that an earlier run had left for the hub`),
+    if (this.#delivery !== undefined) return;
+    this.#delivery = deliverLeftovers({ socketPath, spoolDir, own: hello, owner, signal: this.#leftovers.signal }).then(
+      (events) => {
+        if (events > 0) onNotice(`delivered ${events} events that an earlier run had left for the hub`);
+      },
       (cause: unknown) => onNotice(`could not deliver what earlier runs left for the hub: ${causeText(cause)}`),
-    ).finally(() => (this.#delivering = false));
+    ).finally(() => (this.#delivery = undefined));
   }
 
   #acked(sequence: number): void {
@@ -225,10 +226,18 @@ class Link implements HubLink {
     }
   }
 
-  async #finish(): Promise<void> {
+  /** A short run is long enough to deliver what an earlier one left, but not to be held up by a gigabyte of it. */
+  async #finishLeftovers(): Promise<void> {
+    const timer = setTimeout(() => this.#leftovers.abort(), this.#limits.closeLeftoversMs);
+    await this.#delivery;
+    clearTimeout(timer);
     this.#leftovers.abort();
+  }
+
+  async #finish(): Promise<void> {
     this.#changes.tell();
     await this.#waitForAcks();
+    await this.#finishLeftovers();
     this.#sendStats();
     this.#closed = true;
     clearTimeout(this.#retryTimer);

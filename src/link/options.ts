@@ -32,6 +32,7 @@ export interface HubLinkLimits {
   readonly refusedRetryMs: number;
   readonly closeMs: number;
   readonly closeUnreachableMs: number;
+  readonly closeLeftoversMs: number;
   readonly statsMs: number;
 }
 
@@ -47,5 +48,6 @@ export const DEFAULT_LIMITS: HubLinkLimits = {
   refusedRetryMs: LIMITS.linkRefusedRetryMs,
   closeMs: LIMITS.linkCloseMs,
   closeUnreachableMs: LIMITS.linkCloseUnreachableMs,
+  closeLeftoversMs: LIMITS.linkCloseLeftoversMs,
   statsMs: LIMITS.linkStatsMs,
 };
