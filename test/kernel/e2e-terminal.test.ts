@@ -22,7 +22,8 @@ exit 9`;
 
 describeKernel('trace -- CMD on a terminal', () => {
   it('leaves every Ctrl-C to the command and ends as it ended', async () => {
-    const traced = `'${process.execPath}' '${CLI}' trace --no-hub -- bash -c '${STUBBORN.replaceAll("'", `'\\''`)}'`;
+    // exec: a shell that stayed between would end by the Ctrl-C as well (dash does), and hide how the command ended.
+    const traced = `exec '${process.execPath}' '${CLI}' trace --no-hub -- bash -c '${STUBBORN.replaceAll("'", `'\\''`)}'`;
     const terminal = spawn('script', ['-qec', traced, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
     let shown = '';
     terminal.stdout.setEncoding('utf8').on('data', (text: string) => { shown += text; });
