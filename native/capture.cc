@@ -40,10 +40,8 @@ bool ReadFamilies(Napi::Env env, const Napi::Value& value, CaptureOptions* optio
   for (uint32_t index = 0; index < families.Length(); index++) {
     const Napi::Value item = families.Get(index);
     const std::string family = item.IsString() ? item.As<Napi::String>().Utf8Value() : "";
-    if (family == "process") options->process = true;
-    else if (family == "tls") options->tls = true;
-    else if (family == "stdio") options->stdio = true;
-    else return ThrowType(env, "families holds an unknown name");
+    if (!IsFamily(family)) return ThrowType(env, "families holds an unknown name");
+    options->families.insert(family);
   }
   return true;
 }
@@ -180,10 +178,6 @@ Napi::Value Capture::AttachUprobe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   UprobeTarget target;
   if (!IsReady(env) || !ReadTarget(env, info[0], &target)) return env.Undefined();
-  if (!options_.tls) {
-    Napi::Error::New(env, "the capture was opened without tls").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
   uint32_t id = 0;
   const Failure failure = programs_->AttachUprobe(target, &id);
   if (failure) return Finish(env, failure);

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bpf/shared.h"
@@ -21,9 +23,8 @@
 namespace agentsight {
 
 struct CaptureOptions {
-  bool process = false;
-  bool tls = false;
-  bool stdio = false;
+  // Program families by name; "process" says only whether its records are wanted, it is always loaded.
+  std::set<std::string, std::less<>> families;
   uint64_t ring_bytes = 0;
   uint32_t payload_bytes_per_call = 0;
   bool all_fds = false;
@@ -36,6 +37,9 @@ struct UprobeTarget {
   uint64_t offset = 0;
   int pid = -1;  // -1: every process
 };
+
+// Whether any object is of this family.
+bool IsFamily(std::string_view family);
 
 class Programs {
  public:
@@ -65,20 +69,23 @@ class Programs {
   using Object = std::unique_ptr<bpf_object, ObjectDeleter>;
 
   Failure CreateMaps();
-  Failure LoadObject(const char* name, const void* bytes, size_t size, Object* object);
-  Failure Configure(bpf_object* object) const;
+  Failure LoadObject(const char* name, const void* bytes, size_t size);
+  Failure Configure(bpf_object* object);
   Failure AttachAll(bpf_object* object);
+  bpf_program* FindProgram(const char* name) const;
+  int MapFd(const char* name) const;
   Link Attach(const bpf_program* program, const UprobeTarget& target) const;
 
   const CaptureOptions options_;
   const bool has_uprobe_multi_ = HasUprobeMulti();
   bool loaded_ = false;
+  // In the order of their loading.
+  std::vector<Object> objects_;
+  // Maps that objects share, by name: the first that has one creates it. The three of CreateMaps are ours.
+  std::map<std::string, int, std::less<>> shared_maps_;
   Fd ring_;
   Fd traced_;
   Fd cpu_states_;
-  Object process_;
-  Object stdio_;
-  Object tls_;
   std::vector<Link> links_;
   std::map<uint32_t, Link> uprobes_;
   uint32_t next_uprobe_ = 1;

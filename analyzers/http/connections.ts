@@ -71,6 +71,10 @@ function acceptTls(table: Table, event: TlsEvent): void {
     table.environment.emit(event);
     return;
   }
+  if (data.event !== 'DATA') {
+    table.environment.emit(event);
+    return;
+  }
   if (entry === undefined) {
     makeRoom(table);
     entry = { connection: createConnection(table.environment, event, data), touched: event.timestamp };

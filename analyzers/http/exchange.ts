@@ -90,6 +90,8 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
     data: {
       exchange: exchange.id,
       connection: channel.connection,
+      endpoint: null,
+      tls: true,
       ...state,
       role: roleOf(exchange),
       method: request?.head.method ?? 'UNKNOWN',

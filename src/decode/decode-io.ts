@@ -99,6 +99,7 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
         fault: (flags & RECORD_FLAG.RECORD_READ_FAULT) !== 0,
         tid: view.getUint32(offset + HEADER.tid, true),
         library,
+        endpoint: null,
       },
       id: identity.nextId(),
       process: process.key,

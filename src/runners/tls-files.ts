@@ -64,11 +64,13 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
     const hooked = plan.kind === 'hook' && state === 'attached';
     onProbe({
       path,
+      build_id: null,
       library,
       status: state === 'unsupported' ? 'absent' : state,
       method: hooked ? plan.method : null,
       functions: hooked ? plan.functions : [],
       reason,
+      steps: [],
     });
   }
 

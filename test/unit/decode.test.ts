@@ -46,7 +46,7 @@ describe('the decoder', () => {
     const batch = execRecord({ pid: 5, uid: 1000, filename: '/bin/grep', cwd: '/home/ä', argv: 'grep\0\0x y\0\0' });
     expect(decoder.decode(batch)[0]?.data).toEqual({
       event: 'EXEC', ppid: 1, parent: 'h0.b0.0.1', filename: '/bin/grep', argv: ['grep', '', 'x y', ''],
-      cwd: '/home/ä', uid: 1000, gid: 7, truncated: false, existing: false,
+      cwd: '/home/ä', uid: 1000, gid: 7, exe: null, cgroup: null, container: null, truncated: false, existing: false,
     });
   });
 

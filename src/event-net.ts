@@ -1,0 +1,74 @@
+/** What `net` events say: sockets, DNS, TLS greetings and plaintext of traced processes. */
+import type { ChunkData } from './event.ts';
+import type { Errno } from './event-file.ts';
+
+/** One end of a socket. `unix` addresses are a path, `@name` or empty, and have no port. */
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number | null;
+}
+
+/** Which socket a connection runs over. */
+export interface Endpoint {
+  readonly family: 'ipv4' | 'ipv6' | 'unix';
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
+  /** The kernel's number of the socket, unique since boot: joins `tls`, `net` and `http` events. */
+  readonly socket: string;
+}
+
+/** A socket of a traced process begins, listens or ends. */
+export interface NetSocket {
+  readonly event: 'CONNECT' | 'ACCEPT' | 'BIND' | 'LISTEN' | 'CLOSE';
+  readonly protocol: 'tcp' | 'udp' | 'unix' | 'other';
+  readonly fd: number | null;
+  readonly endpoint: Endpoint;
+  /** Name of the remote address, from DNS answers and TLS server names seen before. */
+  readonly host: string | null;
+  readonly error: Errno;
+  /** CONNECT: until it was established or failed. CLOSE: since it began. */
+  readonly duration_ms: number | null;
+  /** CLOSE: payload bytes. */
+  readonly read_bytes: number | null;
+  readonly written_bytes: number | null;
+}
+
+/** One DNS message that passed port 53. */
+export interface NetDns {
+  readonly event: 'DNS';
+  readonly kind: 'query' | 'answer';
+  readonly name: string;
+  /** `A`, `AAAA`, `HTTPS`, … */
+  readonly type: string;
+  /** An answer's: `NOERROR`, `NXDOMAIN`, … */
+  readonly code: string | null;
+  readonly answers: readonly { readonly name: string; readonly type: string; readonly value: string; readonly ttl_s: number }[];
+  readonly server: SocketAddress;
+}
+
+/** What a ClientHello on the wire asked for, whatever the TLS library. */
+export interface NetHello {
+  readonly event: 'HELLO';
+  readonly endpoint: Endpoint;
+  readonly server_name: string | null;
+  readonly alpn: readonly string[];
+  /** Highest version offered: `1.3`. */
+  readonly version: string | null;
+}
+
+/** Plaintext bytes of a socket: HTTP that nobody encrypted. */
+export interface NetChunk extends ChunkData {
+  readonly event: 'DATA';
+  readonly connection: string;
+  /** Bytes that the socket carried in this direction before `payload`. */
+  readonly position: number;
+  readonly endpoint: Endpoint;
+}
+
+/** The socket of captured plaintext was closed. */
+export interface NetEnd {
+  readonly event: 'END';
+  readonly connection: string;
+}
+
+export type NetData = NetSocket | NetDns | NetHello | NetChunk | NetEnd;
