@@ -13,7 +13,7 @@ export interface Endpoint {
   readonly family: 'ipv4' | 'ipv6' | 'unix';
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
-  /** The kernel's number of the socket, unique since boot: joins `tls`, `net` and `http` events. */
+  /** Inode number of the socket, as in `socket:[123]`: joins `tls`, `net`, `http` and `stdio` events. */
   readonly socket: string;
 }
 
