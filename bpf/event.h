@@ -90,6 +90,20 @@ struct process_exit {
 	__u32 core_dumped;
 };
 
+/*
+ * Both ends of a socket. IPv4 addresses are in the first four bytes; IPv4
+ * within IPv6 is told as IPv4. Paths of unix sockets are not in it.
+ */
+struct endpoint {
+	__u64 socket;		/* inode number, as in socket:[123]; 0 unknown */
+	__u16 family;		/* AF_INET, AF_INET6, AF_UNIX; 0 unknown */
+	__u16 local_port;	/* ports in host order */
+	__u16 remote_port;
+	__u16 reserved;
+	__u8 local[16];
+	__u8 remote[16];
+};
+
 enum io_direction {
 	IO_READ = 0,
 	IO_WRITE = 1,
@@ -185,6 +199,7 @@ _Static_assert(sizeof(struct record_header) == 64, "record_header");
 _Static_assert(sizeof(struct process_fork) == 80, "process_fork");
 _Static_assert(sizeof(struct process_exec) == 104, "process_exec");
 _Static_assert(sizeof(struct process_exit) == 112, "process_exit");
+_Static_assert(sizeof(struct endpoint) == 48, "endpoint");
 _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
 _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
 _Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");

@@ -24,6 +24,7 @@ export const SIZE = {
   process_fork: 80,
   process_exec: 104,
   process_exit: 112,
+  endpoint: 48,
   tls_data: 104,
   tls_close: 72,
   stdio_data: 112,
@@ -102,6 +103,17 @@ export const STDIO = {
   mode: 104,
   direction: 108,
   reserved: 109,
+} as const;
+
+/** Relative to where the endpoint lies in its record. */
+export const ENDPOINT = {
+  socket: 0,
+  family: 8,
+  local_port: 10,
+  remote_port: 12,
+  reserved: 14,
+  local: 16,
+  remote: 32,
 } as const;
 
 export const DIRECTION = { IO_READ: 0, IO_WRITE: 1 } as const;
