@@ -33,6 +33,8 @@ export const LIMITS = {
   tlsProbes: 2048,
   /** Processes whose mappings wait to be looked at again; more are looked at only at exec. */
   tlsScans: 4096,
+  /** How long the search of a program's code keeps the thread from the ring: at full load some megabytes arrive in it. */
+  tlsSearchSliceMs: 8,
   /** Rows of the TLS report at the end of a run. */
   tlsReportRows: 256,
 

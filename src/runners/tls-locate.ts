@@ -17,7 +17,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
 import { causeText } from '../errors.ts';
-import type { TlsLibrary } from '../event.ts';
+import type { ProbeMethod, TlsLibrary } from '../event.ts';
 
 export interface PlannedProbe {
   readonly program: UprobeProgram;
@@ -28,7 +28,7 @@ export type TlsPlan =
   | {
     readonly kind: 'hook';
     readonly library: TlsLibrary;
-    readonly method: 'internal' | 'symbol';
+    readonly method: ProbeMethod;
     readonly functions: readonly string[];
     readonly probes: readonly PlannedProbe[];
   }
