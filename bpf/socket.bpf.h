@@ -7,29 +7,14 @@
 #ifndef AGENTSIGHT_SOCKET_BPF_H
 #define AGENTSIGHT_SOCKET_BPF_H
 
-#include "common.bpf.h"
+#include "syscall.bpf.h"
 #include <bpf/bpf_endian.h>
 
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
 
-#define S_IFMT 0170000
 #define S_IFSOCK 0140000
-
-/* The current task's open file, or NULL. Another thread may close it at any time. */
-static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
-{
-	struct fdtable *table = task->files->fdt;
-	struct file *file = NULL;
-	struct file **slots;
-
-	if (fd >= table->max_fds)
-		return NULL;
-	slots = table->fd;
-	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
-	return file;
-}
 
 /* NULL when the file is no socket. */
 static __always_inline struct sock *sock_of_file(struct file *file)
