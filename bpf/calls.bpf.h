@@ -6,7 +6,7 @@
 #ifndef AGENTSIGHT_CALLS_BPF_H
 #define AGENTSIGHT_CALLS_BPF_H
 
-#include "common.bpf.h"
+#include "connection.bpf.h"
 
 #if defined(__TARGET_ARCH_x86)
 /* The return address that the call pushed is popped when the return probe runs. */
@@ -20,7 +20,7 @@
 
 struct call {
 	__u64 sp;	/* at entry; tells the frames of one thread apart */
-	__u64 ssl;
+	__u64 connection;	/* the address of its object */
 	__u64 buffer;
 	__u64 carried;	/* size_t * that the _ex functions fill, 0 for the others */
 	__u32 direction;
@@ -41,14 +41,7 @@ struct {
 	__type(value, struct thread_calls);
 } threads SEC(".maps");
 
-static __always_inline struct traced *traced_entry(void)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-
-	return bpf_map_lookup_elem(&traced, &tgid);
-}
-
-static __always_inline int enter(struct pt_regs *regs, __u32 direction, __u64 ssl, __u64 buffer, __u64 carried)
+static __always_inline int enter(struct pt_regs *regs, __u32 direction, __u64 connection, __u64 buffer, __u64 carried)
 {
 	struct thread_calls *thread;
 	struct cpu_state *cpu;
@@ -81,7 +74,7 @@ static __always_inline int enter(struct pt_regs *regs, __u32 direction, __u64 ss
 	}
 	call = &thread->calls[depth & (MAX_DEPTH - 1)];
 	call->sp = sp;
-	call->ssl = ssl;
+	call->connection = connection;
 	call->buffer = buffer;
 	call->carried = carried;
 	call->direction = direction;
@@ -118,7 +111,7 @@ static __always_inline void mark_outer(struct thread_calls *thread, struct call 
 	for (index = 0; index < MAX_DEPTH; index++) {
 		struct call *outer = &thread->calls[index];
 
-		if ((__u32)index < depth && outer->ssl == call->ssl && outer->direction == call->direction)
+		if ((__u32)index < depth && outer->connection == call->connection && outer->direction == call->direction)
 			outer->is_sent = 1;
 	}
 }

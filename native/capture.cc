@@ -76,7 +76,8 @@ bool ReadTarget(Napi::Env env, const Napi::Value& value, UprobeTarget* target) {
   const auto object = value.As<Napi::Object>();
   if (!ReadString(env, object.Get("program"), "program", &target->program) ||
       !ReadString(env, object.Get("path"), "path", &target->path) ||
-      !ReadInteger(env, object.Get("offset"), "offset", 0, 9007199254740991.0, &target->offset)) {
+      !ReadInteger(env, object.Get("offset"), "offset", 0, 9007199254740991.0, &target->offset) ||
+      !ReadInteger(env, object.Get("cookie"), "cookie", 0, 9007199254740991.0, &target->cookie)) {
     return false;
   }
   const Napi::Value pid = object.Get("pid");

@@ -255,8 +255,8 @@ Failure Programs::TraceComm(const std::string& comm) {
 
 Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {
   const bool is_return = target.program.ends_with("_exit");
-  if (has_uprobe_multi_) return AttachUprobeMulti(program, {target.path, target.offset, target.pid, is_return});
-  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = is_return);
+  if (has_uprobe_multi_) return AttachUprobeMulti(program, {target.path, target.offset, target.pid, is_return, target.cookie});
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = target.cookie, .retprobe = is_return);
   return Link(bpf_program__attach_uprobe_opts(program, target.pid, target.path.c_str(), target.offset, &options));
 }
 

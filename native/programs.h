@@ -36,6 +36,7 @@ struct UprobeTarget {
   std::string path;
   uint64_t offset = 0;
   int pid = -1;  // -1: every process
+  uint64_t cookie = 0;
 };
 
 // Whether any object is of this family.

@@ -28,7 +28,7 @@ export type UprobeProgram =
   | 'ssl_write_enter' | 'ssl_write_exit'
   | 'ssl_read_ex_enter' | 'ssl_read_ex_exit'
   | 'ssl_write_ex_enter' | 'ssl_write_ex_exit'
-  | 'ssl_free_enter';
+  | 'ssl_up_ref_enter' | 'ssl_free_enter';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;
@@ -38,6 +38,8 @@ export interface UprobeTarget {
   readonly offset: number;
   /** One process, or every one that maps the inode. */
   readonly pid: number | null;
+  /** What the program is told of this place. For TLS of C libraries: enum tls_library of bpf/event.h. */
+  readonly cookie: number;
 }
 
 /** One row per counter source of bpf/event.h, one value per enum counter, summed over cpus. */

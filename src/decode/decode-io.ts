@@ -1,12 +1,13 @@
 /** Records that carry payload: TLS and stdio. The hot path of the program. */
-import type { Direction, StdioData, StdioEvent, TlsEvent, TlsLibrary } from '../event.ts';
+import type { Direction, StdioData, StdioEvent, TlsEvent } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { BootClock } from '../time.ts';
 import type { RecordView } from './record.ts';
-import { DIRECTION, HEADER, RECORD_FLAG, SIZE, STDIO, TLS, TLS_CLOSE, TLS_LIBRARY } from './layout.ts';
+import { DIRECTION, HEADER, RECORD_FLAG, SIZE, STDIO, TLS, TLS_CLOSE } from './layout.ts';
 import type { Descriptor } from './process-table.ts';
 import { targetText, type ReadPath } from './target.ts';
+import { tlsLibraryOf } from './tls-library.ts';
 
 interface Context {
   readonly clock: BootClock;
@@ -75,8 +76,8 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
     const { batch, view, offset, size, process } = record;
     const len = view.getUint32(offset + TLS.len, true);
     const direction = directionOf(view.getUint8(offset + TLS.direction));
-    const library = LIBRARIES[view.getUint8(offset + TLS.library)];
-    if (SIZE.tls_data + len > size || direction === null || library === undefined) return null;
+    const library = tlsLibraryOf(view.getUint8(offset + TLS.library));
+    if (SIZE.tls_data + len > size || direction === null || library === null) return null;
     const flags = view.getUint16(offset + HEADER.flags, true);
     const start = offset + SIZE.tls_data;
     const partOffset = view.getUint32(offset + TLS.offset, true);
@@ -122,15 +123,6 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
 
   return { stdio, tls, tlsClose };
 }
-
-const LIBRARIES: Readonly<Record<number, TlsLibrary>> = {
-  [TLS_LIBRARY.TLS_OPENSSL]: 'openssl',
-  [TLS_LIBRARY.TLS_GNUTLS]: 'gnutls',
-  [TLS_LIBRARY.TLS_NSS]: 'nss',
-  [TLS_LIBRARY.TLS_BORINGSSL]: 'boringssl',
-  [TLS_LIBRARY.TLS_RUSTLS]: 'rustls',
-  [TLS_LIBRARY.TLS_GO]: 'go',
-};
 
 function directionOf(value: number): Direction | null {
   if (value === DIRECTION.IO_READ) return 'read';

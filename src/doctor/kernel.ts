@@ -95,7 +95,7 @@ function checkProbe(addon: Addon): Check {
     // A Node linked with a shared OpenSSL has none: any file offset in code will do, but we know of none.
     if (symbol === undefined) return;
     withCapture(addon, { families: ['process', 'tls'] }, (capture) => {
-      const id = capture.attachUprobe({ program: 'ssl_read_enter', path: process.execPath, offset: symbol.offset, pid: process.pid });
+      const id = capture.attachUprobe({ program: 'ssl_read_enter', path: process.execPath, offset: symbol.offset, pid: process.pid, cookie: 0 });
       capture.detachUprobe(id);
     });
   });

@@ -6,6 +6,7 @@
  */
 import { statSync, type BigIntStats } from 'node:fs';
 import type { Addon, Capture } from '../addon.ts';
+import { tlsLibraryNumber } from '../decode/tls-library.ts';
 import { causeText } from '../errors.ts';
 import type { ProbeData, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
@@ -97,21 +98,21 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
       case 'failed':
         return { path, state: 'failed', library: null, reason: plan.reason };
       case 'hook': {
-        const reason = attach(place, plan.probes);
+        const reason = attach(place, plan.probes, tlsLibraryNumber(plan.library));
         return { path, state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
       }
     }
   }
 
   /** All probes of a file or none: half of them would show half a conversation. null, or why not. */
-  function attach(place: string, probes: readonly PlannedProbe[]): string | null {
+  function attach(place: string, probes: readonly PlannedProbe[], cookie: number): string | null {
     if (counters.get('probes') + probes.length > LIMITS.tlsProbes) {
       counters.add('refused_probes', probes.length);
       return `the limit of ${LIMITS.tlsProbes} probes is reached`;
     }
     const ids: number[] = [];
     try {
-      for (const { program, offset } of probes) ids.push(capture.attachUprobe({ program, path: place, offset, pid: null }));
+      for (const { program, offset } of probes) ids.push(capture.attachUprobe({ program, path: place, offset, pid: null, cookie }));
     } catch (error) {
       for (const id of ids) capture.detachUprobe(id);
       return causeText(error);

@@ -40,7 +40,7 @@ export type ReadElf = (path: string, names: readonly string[]) => ElfInfo;
 export type ReadBytes = (path: string, offset: number, length: number) => Uint8Array;
 
 /** Symbols that tell the libraries apart. */
-const OPENSSL_NAMES = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_free'] as const;
+const OPENSSL_NAMES = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_up_ref', 'SSL_free'] as const;
 const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibrary; readonly name: string }[] = [
   { symbol: 'gnutls_record_send', library: 'gnutls', name: 'GnuTLS' },
   { symbol: 'SSL_ImportFD', library: 'nss', name: 'NSS' },
@@ -87,19 +87,28 @@ function codeReader(path: string, readBytes: ReadBytes): ReadCode {
 function planOpenSsl(symbols: ReadonlyMap<string, ElfSymbol>, readCode: ReadCode): TlsPlan {
   const read = planDirection('read', symbols, readCode);
   const write = planDirection('write', symbols, readCode);
-  const free = symbols.get('SSL_free');
+  const optional = OPTIONAL.flatMap(({ name, program }) => {
+    const symbol = symbols.get(name);
+    return symbol === undefined ? [] : [{ name, probe: { program, offset: symbol.offset } }];
+  });
   return {
     kind: 'hook',
     library: 'openssl',
     method: read.internal && write.internal ? 'internal' : 'symbol',
-    functions: [...read.functions, ...write.functions, ...(free === undefined ? [] : ['SSL_free'])],
+    functions: [...read.functions, ...write.functions, ...optional.map(({ name }) => name)],
     probes: [
       ...read.probes,
       ...write.probes,
-      ...(free === undefined ? [] : [{ program: 'ssl_free_enter', offset: free.offset } as const]),
+      ...optional.map(({ probe }) => probe),
     ],
   };
 }
+
+/** Without these, bytes are captured all the same. */
+const OPTIONAL: readonly { readonly name: string; readonly program: UprobeProgram }[] = [
+  { name: 'SSL_up_ref', program: 'ssl_up_ref_enter' },
+  { name: 'SSL_free', program: 'ssl_free_enter' },
+];
 
 interface DirectionPlan {
   readonly internal: boolean;

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS connections: an id and a count of bytes for each object of a traced
+ * process that stands for one, and the records about it. The object is known
+ * by its address, whatever it is to its library: an SSL, a session, a PRFileDesc, a
+ * cipher context, a Go Conn.
+ */
+#ifndef AGENTSIGHT_CONNECTION_BPF_H
+#define AGENTSIGHT_CONNECTION_BPF_H
+
+#define PAYLOAD_RECORD struct tls_data
+#define PAYLOAD_SOURCE COUNT_TLS
+#include "payload.bpf.h"
+
+struct connection_key {
+	__u64 pointer;
+	__u32 tgid;
+	__u32 image;	/* a pointer says nothing in another program image */
+};
+
+struct connection {
+	__u64 id;
+	__u64 carried[2];	/* bytes so far, by enum io_direction */
+	__u64 references;	/* beyond the one that the object began with */
+};
+
+/* Shared by all objects, by its name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_CONNECTIONS);
+	__type(key, struct connection_key);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+static __always_inline struct traced *traced_entry(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&traced, &tgid);
+}
+
+static __always_inline struct connection_key connection_key(struct traced *entry, __u64 pointer)
+{
+	return (struct connection_key){
+		.pointer = pointer,
+		.tgid = bpf_get_current_pid_tgid() >> 32,
+		.image = entry->image,
+	};
+}
+
+/* NULL when it carried nothing yet. */
+static __always_inline struct connection *known_connection(struct traced *entry, __u64 pointer)
+{
+	struct connection_key key = connection_key(entry, pointer);
+
+	return bpf_map_lookup_elem(&connections, &key);
+}
+
+static __always_inline struct connection *connection_of(struct cpu_state *cpu, struct traced *entry, __u64 pointer)
+{
+	struct connection_key key = connection_key(entry, pointer);
+	struct connection created = {};
+	struct connection *known = bpf_map_lookup_elem(&connections, &key);
+
+	if (known)
+		return known;
+	created.id = next_number(&cpu->connections);
+	/* Another thread may have been faster: both go on with what is there. */
+	bpf_map_update_elem(&connections, &key, &created, BPF_NOEXIST);
+	known = bpf_map_lookup_elem(&connections, &key);
+	if (!known)
+		count(cpu, COUNT_TLS, COUNT_MAP_FULL, 1);
+	return known;
+}
+
+/* What one successful call carried: the carried bytes at buffer. */
+static __always_inline void send_data(struct cpu_state *cpu, struct traced *entry, struct connection *connection,
+				      __u32 direction, __u8 library, __u64 buffer, __u32 carried)
+{
+	struct transfer transfer = {};
+	struct tls_data *record = &transfer.record;
+
+	fill_header(&record->header, RECORD_TLS_DATA, bpf_get_current_task_btf(), entry->root);
+	record->connection = connection->id;
+	if (direction == IO_WRITE)
+		record->position = __sync_fetch_and_add(&connection->carried[IO_WRITE], carried);
+	else
+		record->position = __sync_fetch_and_add(&connection->carried[IO_READ], carried);
+	record->total = carried;
+	record->direction = direction;
+	record->library = library;
+	transfer.buffer = buffer;
+	transfer.buffer_left = carried;
+	send_transfer(&transfer, cpu);
+}
+
+/* A record without payload; all but the size and the number is filled in. */
+static __always_inline void send_record(struct cpu_state *cpu, struct record_header *header, __u32 size)
+{
+	header->size = size;
+	header->sequence = next_number(&cpu->records);
+	if (bpf_ringbuf_output(&ring, header, size, 0))
+		count(cpu, COUNT_TLS, COUNT_RING_FULL, 1);
+	else
+		count(cpu, COUNT_TLS, COUNT_DELIVERED, 1);
+}
+
+/* The object is gone. What comes at its address later is another connection. */
+static __always_inline void close_connection(struct cpu_state *cpu, struct traced *entry, __u64 pointer)
+{
+	struct connection_key key = connection_key(entry, pointer);
+	struct connection *known = bpf_map_lookup_elem(&connections, &key);
+	struct tls_close record = {};
+
+	if (!known)
+		return;
+	record.connection = known->id;
+	/* Whoever deletes it reports it. */
+	if (bpf_map_delete_elem(&connections, &key))
+		return;
+	fill_header(&record.header, RECORD_TLS_CLOSE, bpf_get_current_task_btf(), entry->root);
+	send_record(cpu, &record.header, sizeof(record));
+}
+
+#endif
