@@ -12,8 +12,10 @@
         'native/error.cc',
         'native/libbpf_log.cc',
         'native/link_reaper.cc',
+        'native/perf_ring.cc',
         'native/programs.cc',
         'native/ring_reader.cc',
+        'native/sideband.cc',
         'native/uprobe_multi.cc',
       ],
       # Node's own headers are not written for -Wextra: as system headers they stay quiet.

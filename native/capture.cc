@@ -112,6 +112,7 @@ Napi::Function Capture::Define(Napi::Env env) {
       InstanceMethod<&Capture::AttachUprobe>("attachUprobe"),
       InstanceMethod<&Capture::DetachUprobe>("detachUprobe"),
       InstanceMethod<&Capture::Start>("start"),
+      InstanceMethod<&Capture::WatchMappings>("watchMappings"),
       InstanceMethod<&Capture::DrainAll>("drain"),
       InstanceMethod<&Capture::KernelCounters>("kernelCounters"),
       InstanceMethod<&Capture::Counters>("counters"),
@@ -212,6 +213,25 @@ Napi::Value Capture::Start(const Napi::CallbackInfo& info) {
   return Finish(env, failure);
 }
 
+Napi::Value Capture::WatchMappings(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!IsReady(env)) return env.Undefined();
+  if (!info[0].IsFunction()) {
+    ThrowType(env, "onMappings is not a function");
+    return env.Undefined();
+  }
+  if (sideband_ != nullptr) {
+    Napi::Error::New(env, "the capture watches mappings").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  auto sideband = std::make_shared<Sideband>();
+  const Failure failure = sideband->Open(programs_->traced_fd());
+  if (failure) return Finish(env, failure);
+  sideband_ = std::move(sideband);
+  sideband_->Start(env, info[0].As<Napi::Function>());
+  return env.Undefined();
+}
+
 Napi::Value Capture::DrainAll(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!IsReady(env)) return env.Undefined();
@@ -238,6 +258,9 @@ Napi::Value Capture::Counters(const Napi::CallbackInfo& info) {
   counters.Set("records", static_cast<double>(last_counters_.records));
   counters.Set("bytes", static_cast<double>(last_counters_.bytes));
   counters.Set("stalls", static_cast<double>(last_counters_.stalls));
+  if (sideband_ != nullptr) last_sideband_ = sideband_->counters();
+  counters.Set("mappings", static_cast<double>(last_sideband_.mappings));
+  counters.Set("mappings_lost", static_cast<double>(last_sideband_.lost));
   return counters;
 }
 
@@ -267,6 +290,11 @@ void Capture::Release(Napi::Env env) {
     last_counters_ = drain_->counters();
     drain_.reset();
     if (started) Unref();
+  }
+  if (sideband_ != nullptr) {
+    sideband_->Close();
+    last_sideband_ = sideband_->counters();
+    sideband_.reset();
   }
   env.GetInstanceData<Environment>()->reaper.Take(programs_->TakeUprobes());
   programs_.reset();

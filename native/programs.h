@@ -50,6 +50,7 @@ class Programs {
   Failure Load();
   bool loaded() const { return loaded_; }
   int ring_fd() const { return ring_.get(); }
+  int traced_fd() const { return traced_.get(); }
 
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;

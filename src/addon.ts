@@ -45,12 +45,27 @@ export interface UprobeTarget {
 /** One row per counter source of bpf/event.h, one value per enum counter, summed over cpus. */
 export type KernelCounters = readonly (readonly number[])[];
 
+/** A file that a traced process has mapped executable: its program, a library, the dynamic linker. */
+export interface MappedFile {
+  readonly pid: number;
+  /** `<device>:<inode>` as /proc/PID/maps prints them. */
+  readonly file: string;
+  /** As the process sees it; ends in ` (deleted)` where that is so. */
+  readonly path: string;
+  /** Its name in /proc/PID/map_files, as long as it stays mapped like this. */
+  readonly range: string;
+}
+
 export interface AddonCounters {
   readonly batches: number;
   readonly records: number;
   readonly bytes: number;
   /** Times the drain thread waited because JavaScript held queuedBytes. */
   readonly stalls: number;
+  /** Files given to onMappings. */
+  readonly mappings: number;
+  /** Mappings of any process that were not told: a ring of the kernel or our queue was full. */
+  readonly mappings_lost: number;
 }
 
 /** Whole records of bpf/event.h back to back. Valid until released by garbage collection; never written again. */
@@ -76,6 +91,13 @@ export interface Capture {
    * an uncaught exception. Keeps the process alive until `close`.
    */
   start(onBatch: (batch: Batch) => void): void;
+  /**
+   * Tells each file that a traced process maps executable, within some
+   * milliseconds; `lost` is mappings_lost so far. Throws PRIVILEGE_MISSING or
+   * KERNEL_UNSUPPORTED where the kernel does not tell. What `onMappings` throws is
+   * an uncaught exception. Once per capture; ends with `close`.
+   */
+  watchMappings(onMappings: (mappings: readonly MappedFile[], lost: number) => void): void;
   /** Resolves when every record that is in the ring now has been given to onBatch, or at `close`. Throws before `start` and after `close`. */
   drain(): Promise<void>;
   kernelCounters(): KernelCounters;

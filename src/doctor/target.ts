@@ -1,8 +1,9 @@
 /** What a trace of one process would find: whether it is there, and where its TLS would be hooked. */
 import { loadAddon } from '../addon.ts';
+import type { MappedFile } from '../addon.ts';
 import { causeText } from '../errors.ts';
+import { namedPath, placeOf } from '../runners/mapped-file.ts';
 import { hasEnded, readExecutableMappings, readLink, readStat } from '../runners/proc.ts';
-import type { Mapping } from '../runners/proc.ts';
 import { locateTls } from '../runners/tls-locate.ts';
 import type { TlsPlan } from '../runners/tls-locate.ts';
 import { missing, note, ok } from './check.ts';
@@ -23,7 +24,7 @@ export function checkTarget(pid: number): readonly Check[] {
   return [ok(name, `${stat.comm}, ${executable}`), ...checkTls(name, mappings)];
 }
 
-function checkTls(name: string, mappings: readonly Mapping[]): readonly Check[] {
+function checkTls(name: string, mappings: readonly MappedFile[]): readonly Check[] {
   let readElf;
   try {
     ({ readElf } = loadAddon());
@@ -32,7 +33,8 @@ function checkTls(name: string, mappings: readonly Mapping[]): readonly Check[] 
   }
   const found: Check[] = [];
   for (const mapping of mappings) {
-    const check = describe(`${name}: tls`, mapping.path, locateTls(mapping.reachable, readElf));
+    const place = placeOf(mapping);
+    const check = place === null ? undefined : describe(`${name}: tls`, namedPath(mapping), locateTls(place, readElf));
     if (check !== undefined) found.push(check);
   }
   if (found.length > 0) return found;

@@ -146,11 +146,14 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) return;
     const open = openCapture({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
     this.#open = open;
-    open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
+    await open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
+    if (this.#stopped()) return;
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
     for (const comm of comms) open.capture.traceComm(truncateComm(comm));
-    this.#seed(open, roots, findByComm(comms));
+    const ready = await this.#seed(open, roots, findByComm(comms));
+    if (this.#stopped()) return;
+    this.#setReady(ready);
     await this.#release();
     this.#running = true;
     this.#endWhenDone();
@@ -163,7 +166,7 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) held.close();
   }
 
-  #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): void {
+  async #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): Promise<CaptureReady> {
     const { identity, families } = this.#options;
     const held = this.#held;
     const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots], named);
@@ -172,21 +175,17 @@ class LiveCapture implements CaptureRunner {
     // The launched command has not begun: its own EXEC will tell what it is.
     const existing = events.filter((event) => event.pid !== held?.pid);
     if (families.includes('process')) this.#emit(existing);
-    for (const event of existing) tls?.lookAt(event.pid);
-    this.#setReady({
+    await Promise.all(existing.map((event) => tls?.lookAt(event.pid)));
+    return {
       traced: seeded.map(({ stat, root }) => ({ pid: stat.pid, comm: stat.comm, root: stat.pid === root })),
       probes: this.#probes,
-    });
+    };
   }
 
   async #release(): Promise<void> {
     const held = this.#held;
     if (held === null) {
       this.#setExit(null);
-      return;
-    }
-    if (this.#stopped()) {
-      held.close();
       return;
     }
     await held.release();
@@ -265,6 +264,7 @@ class LiveCapture implements CaptureRunner {
     const open = this.#open;
     if (open !== null && !this.#closed) {
       await open.capture.drain();
+      await open.tls?.finish();
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }
     this.#close();

@@ -47,7 +47,9 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     const clock = new BootClock(addon.bootClockOffsetNs());
     const descriptors = createDescriptors();
     const decoder = createDecoder({ clock, identity, processes, readPath: descriptors.readPath });
-    const tls = families.includes('tls') ? createTlsTargets(createTlsFiles({ addon, capture, onProbe }), processes) : null;
+    const tls = families.includes('tls') ? createTlsTargets({
+      files: createTlsFiles({ addon, capture, onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
+    }) : null;
     return { capture, decoder, descriptors, tls };
   } catch (error) {
     capture.close();

@@ -4,13 +4,13 @@
  * passes over those that are not traced, and short-lived processes of one
  * program share one hook.
  */
-import { statSync, type BigIntStats } from 'node:fs';
 import type { Addon, Capture } from '../addon.ts';
 import { tlsLibraryNumber } from '../decode/tls-library.ts';
 import { causeText } from '../errors.ts';
 import type { ProbeData, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import { isSameFile, statFile } from './mapped-file.ts';
 import { locateTls, type PlannedProbe, type TlsPlan } from './tls-locate.ts';
 import { neededFiles } from './tls-needed.ts';
 
@@ -24,12 +24,14 @@ export interface TlsFile {
 export interface TlsFiles {
   /**
    * Looks at the file and hooks what is there to hook. `path` is what people
-   * read, `reachable` where the file can be opened now. null when it cannot be.
+   * read, `place` where the file can be opened now. null when it cannot be.
    */
-  look(path: string, reachable?: string): TlsFile | null;
+  look(path: string, place?: string): Promise<TlsFile | null>;
   /** The same for a program file and every library that it asks for. null when it is no program that can be read. */
-  lookAtNeeded(program: string): readonly TlsFile[] | null;
+  lookAtNeeded(program: string): Promise<readonly TlsFile[] | null>;
   counters(): Readonly<Record<string, number>>;
+  /** Nothing is hooked from now on. */
+  close(): void;
 }
 
 export interface TlsFilesOptions {
@@ -40,21 +42,34 @@ export interface TlsFilesOptions {
 
 export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): TlsFiles {
   const files = new Map<string, TlsFile>();
+  /** Those that are being searched now. */
+  const searches = new Map<string, Promise<TlsFile | null>>();
   const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'probes', 'refused_probes', 'forgotten']);
+  let closed = false;
 
-  function look(path: string, reachable = path): TlsFile | null {
-    const stat = statFile(reachable);
-    if (stat === null) return null;
+  async function look(path: string, place = path): Promise<TlsFile | null> {
+    const stat = statFile(place);
+    if (stat === null || closed) return null;
     const key = `${stat.dev}:${stat.ino}`;
-    const known = files.get(key);
+    const known = files.get(key) ?? searches.get(key);
     if (known !== undefined) return known;
-    // A path through /proc ends with its process: where the file's own path leads to it, that one stays.
-    const place = reachable !== path && isSameFile(statFile(path), stat) ? path : reachable;
-    const plan = locateTls(place, addon.readElf);
+    const search = searchAndHook(path, place);
+    searches.set(key, search);
+    try {
+      const file = await search;
+      // Its process ended while we looked: the file itself has not failed.
+      if (file === null || (file.state === 'failed' && !isSameFile(statFile(place), stat))) return null;
+      remember(key, file);
+      return file;
+    } finally {
+      searches.delete(key);
+    }
+  }
+
+  async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
+    const plan = await locateTls(place, addon.readElf);
+    if (closed) return null;
     const file = hook(path, place, plan);
-    // Its process ended while we looked: the file itself has not failed.
-    if (file.state === 'failed' && !isSameFile(statFile(place), stat)) return null;
-    remember(key, file);
     tell(file, plan);
     return file;
   }
@@ -121,23 +136,17 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
     return null;
   }
 
-  function lookAtNeeded(program: string): readonly TlsFile[] | null {
-    return neededFiles(program, addon.readElf)?.flatMap((path) => look(path) ?? []) ?? null;
+  async function lookAtNeeded(program: string): Promise<readonly TlsFile[] | null> {
+    const needed = neededFiles(program, addon.readElf);
+    if (needed === null) return null;
+    const looked = await Promise.all(needed.map((path) => look(path)));
+    return looked.flatMap((file) => file ?? []);
   }
 
-  return { look, lookAtNeeded, counters: () => counters.snapshot() };
-}
-
-/** null for what is gone, cannot be reached, or is no regular file. */
-function statFile(path: string): BigIntStats | null {
-  try {
-    const stat = statSync(path, { bigint: true });
-    return stat.isFile() ? stat : null;
-  } catch {
-    return null;
-  }
-}
-
-function isSameFile(a: BigIntStats | null, b: BigIntStats): boolean {
-  return a !== null && a.ino === b.ino && a.dev === b.dev;
+  return {
+    look,
+    lookAtNeeded,
+    counters: () => counters.snapshot(),
+    close: () => void (closed = true),
+  };
 }
