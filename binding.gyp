@@ -47,6 +47,7 @@
             '<(bpf_dir)/process.bpf.o',
             '<(bpf_dir)/stdio.bpf.o',
             '<(bpf_dir)/tls.bpf.o',
+            '<(bpf_dir)/endpoint.bpf.o',
           ],
           'outputs': ['<(SHARED_INTERMEDIATE_DIR)/agentsight_objects.o'],
           'action': ['cc', '-c', '-I<(bpf_dir)', 'native/objects.S', '-o', '<@(_outputs)'],

@@ -22,6 +22,20 @@ struct connection {
 	__u64 id;
 	__u64 carried[2];	/* bytes so far, by enum io_direction */
 	__u64 references;	/* beyond the one that the object began with */
+	/* Its socket, once known: inode number, where the kernel keeps it, and how we know. */
+	__u64 socket;
+	__u64 sock;
+	__u64 candidate;	/* another socket that was seen once where ours was expected */
+	__u32 evidence;		/* enum tls_evidence */
+	__u32 handshake;	/* enum handshake_state */
+	__u64 handshake_start_ns;
+	__u64 handshake_last_ns; /* when its last call returned */
+};
+
+enum handshake_state {
+	HANDSHAKE_NONE,
+	HANDSHAKE_STARTED,
+	HANDSHAKE_ENDED,
 };
 
 /* Shared by all objects, by its name. */
@@ -73,6 +87,11 @@ static __always_inline struct connection *connection_of(struct cpu_state *cpu, s
 	return known;
 }
 
+static __always_inline bool has_carried(struct connection *connection)
+{
+	return connection->carried[IO_READ] > 0 || connection->carried[IO_WRITE] > 0;
+}
+
 /* What one successful call carried: the carried bytes at buffer. */
 static __always_inline void send_data(struct cpu_state *cpu, struct traced *entry, struct connection *connection,
 				      __u32 direction, __u8 library, __u64 buffer, __u32 carried)
@@ -105,21 +124,42 @@ static __always_inline void send_record(struct cpu_state *cpu, struct record_hea
 		count(cpu, COUNT_TLS, COUNT_DELIVERED, 1);
 }
 
+static __always_inline void send_handshake(struct cpu_state *cpu, struct traced *entry, struct connection *connection,
+					   bool ok, __u8 library)
+{
+	struct tls_handshake record = {
+		.connection = connection->id,
+		.latency_ns = connection->handshake_last_ns - connection->handshake_start_ns,
+		.ok = ok,
+		.library = library,
+	};
+
+	connection->handshake = HANDSHAKE_ENDED;
+	fill_header(&record.header, RECORD_TLS_HANDSHAKE, bpf_get_current_task_btf(), entry->root);
+	send_record(cpu, &record.header, sizeof(record));
+}
+
+static __always_inline void send_close(struct cpu_state *cpu, struct traced *entry, __u64 id)
+{
+	struct tls_close record = { .connection = id };
+
+	fill_header(&record.header, RECORD_TLS_CLOSE, bpf_get_current_task_btf(), entry->root);
+	send_record(cpu, &record.header, sizeof(record));
+}
+
 /* The object is gone. What comes at its address later is another connection. */
 static __always_inline void close_connection(struct cpu_state *cpu, struct traced *entry, __u64 pointer)
 {
 	struct connection_key key = connection_key(entry, pointer);
 	struct connection *known = bpf_map_lookup_elem(&connections, &key);
-	struct tls_close record = {};
+	__u64 id;
 
 	if (!known)
 		return;
-	record.connection = known->id;
+	id = known->id;
 	/* Whoever deletes it reports it. */
-	if (bpf_map_delete_elem(&connections, &key))
-		return;
-	fill_header(&record.header, RECORD_TLS_CLOSE, bpf_get_current_task_btf(), entry->root);
-	send_record(cpu, &record.header, sizeof(record));
+	if (bpf_map_delete_elem(&connections, &key) == 0)
+		send_close(cpu, entry, id);
 }
 
 #endif

@@ -24,6 +24,8 @@ enum record_kind {
 	RECORD_PROCESS_EXIT = 3,
 	RECORD_TLS_DATA = 16,
 	RECORD_TLS_CLOSE = 17,
+	RECORD_TLS_ENDPOINT = 18,
+	RECORD_TLS_HANDSHAKE = 19,
 	RECORD_STDIO_DATA = 32,
 };
 
@@ -145,6 +147,30 @@ struct tls_close {
 	__u64 connection;
 };
 
+enum tls_evidence {
+	EVIDENCE_INFERRED = 1,	/* the socket that the thread used last before a read, or next after a write */
+	EVIDENCE_PROVEN = 2,	/* its bytes passed within a call on the connection, or the program's structures name it */
+};
+
+/* The socket of a connection became known, or is another one than was told before. */
+struct tls_endpoint {
+	struct record_header header;
+	__u64 connection;
+	struct endpoint endpoint;
+	__u32 evidence;		/* enum tls_evidence */
+	__u32 reserved;
+};
+
+/* A handshake that ended: from its first call to its last, with all waiting in between. */
+struct tls_handshake {
+	struct record_header header;
+	__u64 connection;
+	__u64 latency_ns;
+	__u8 ok;
+	__u8 library;		/* enum tls_library */
+	__u16 reserved[3];
+};
+
 struct stdio_data {
 	struct record_header header;
 	__u64 operation;
@@ -202,6 +228,8 @@ _Static_assert(sizeof(struct process_exit) == 112, "process_exit");
 _Static_assert(sizeof(struct endpoint) == 48, "endpoint");
 _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
 _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
+_Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
+_Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");
 
 #endif

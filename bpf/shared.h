@@ -37,5 +37,7 @@ struct cpu_state {
 #define MAX_COMMS 64
 /* TLS connections with a byte count; the longest unused one is forgotten and starts anew. */
 #define MAX_CONNECTIONS 16384
+/* Tables of functions that NSPR files were seen with; at it the longest unused is asked for anew. */
+#define MAX_NSPR_METHODS 1024
 
 #endif

@@ -62,6 +62,9 @@ bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* option
   if (all_fds.IsEmpty() || !all_fds.IsBoolean()) return ThrowType(env, "allFds is not a boolean");
   options->payload_bytes_per_call = static_cast<uint32_t>(payload);
   options->all_fds = all_fds.As<Napi::Boolean>();
+  const Napi::Value ignore = object.Get("ignoreSocketTracepoints");
+  if (ignore.IsEmpty()) return false;
+  options->ignore_socket_tracepoints = ignore.IsBoolean() && ignore.As<Napi::Boolean>();
   return true;
 }
 

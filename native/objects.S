@@ -22,4 +22,5 @@
 	embed process, "process.bpf.o"
 	embed stdio, "stdio.bpf.o"
 	embed tls, "tls.bpf.o"
+	embed endpoint, "endpoint.bpf.o"
 	.section .note.GNU-stack, "", %progbits

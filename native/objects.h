@@ -11,4 +11,6 @@ extern const unsigned char stdio_object[];
 extern const uint64_t stdio_object_size;
 extern const unsigned char tls_object[];
 extern const uint64_t tls_object_size;
+extern const unsigned char endpoint_object[];
+extern const uint64_t endpoint_object_size;
 }

@@ -38,10 +38,24 @@ const ObjectSource kObjects[] = {
     {"process", "process", process_object, process_object_size},
     {"stdio", "stdio", stdio_object, stdio_object_size},
     {"tls", "tls", tls_object, tls_object_size},
+    {"endpoint", "tls", endpoint_object, endpoint_object_size},
 };
 
 // Maps that more than one object uses.
 constexpr std::string_view kSharedMaps[] = {"ring", "traced", "cpu_states", "threads", "connections"};
+
+// Programs that stand in for each other: one is for kernels with a tracepoint, one for those without.
+struct OptionalProgram {
+  const char* name;
+  const char* tracepoint;
+  bool is_for_kernels_with_it;
+};
+
+const OptionalProgram kOptionalPrograms[] = {
+    {"on_sock_send", "sock_send_length", true},
+    {"on_sock_receive", "sock_recv_length", true},
+    {"on_socket_syscall", "sock_send_length", false},
+};
 
 bool IsSharedMap(std::string_view name) {
   return std::find(std::begin(kSharedMaps), std::end(kSharedMaps), name) != std::end(kSharedMaps);
@@ -51,6 +65,9 @@ bool IsUprobe(const bpf_program* program) {
   const std::string_view section = bpf_program__section_name(program);
   return section == "uprobe" || section == "uretprobe";
 }
+
+// Throughout one run the answer is the same; the first costs some milliseconds, as all of the kernel's types are read.
+bool HasTracepoint(const char* name) { return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_RAW_TP) > 0; }
 
 constexpr uint64_t Bit(unsigned number) { return uint64_t{1} << number; }
 constexpr uint64_t kCapSysAdmin = Bit(21);
@@ -196,6 +213,12 @@ Failure Programs::Configure(bpf_object* object) {
     }
     if (result < 0) return Explain("BPF_LOAD_FAILED", "set up a BPF map", -result, nullptr);
   }
+  for (const OptionalProgram& optional : kOptionalPrograms) {
+    bpf_program* program = bpf_object__find_program_by_name(object, optional.name);
+    if (program == nullptr) continue;
+    const bool has = !options_.ignore_socket_tracepoints && HasTracepoint(optional.tracepoint);
+    bpf_program__set_autoload(program, has == optional.is_for_kernels_with_it);
+  }
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
     if (!IsUprobe(program) || !has_uprobe_multi_) continue;
@@ -210,7 +233,7 @@ Failure Programs::AttachAll(bpf_object* object) {
   LibbpfLog log;
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
-    if (IsUprobe(program)) continue;
+    if (IsUprobe(program) || !bpf_program__autoload(program)) continue;
     Link link(bpf_program__attach(program));
     if (!link) {
       return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);

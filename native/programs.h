@@ -29,6 +29,7 @@ struct CaptureOptions {
   uint32_t payload_bytes_per_call = 0;
   bool all_fds = false;
   uint64_t queued_bytes = 0;
+  bool ignore_socket_tracepoints = false;
 };
 
 struct UprobeTarget {

@@ -20,6 +20,8 @@ export interface CaptureOptions {
   readonly allFds: boolean;
   /** Batches that may wait for JavaScript, in bytes; beyond it the ring fills and the kernel counts. */
   readonly queuedBytes: number;
+  /** Does as on a kernel before 6.3, which has no tracepoints of sockets: for tests of the fallback. */
+  readonly ignoreSocketTracepoints?: boolean;
 }
 
 /** A uprobe program of bpf/tls.bpf.c by name; `exit` ones attach to the return. */
@@ -28,7 +30,9 @@ export type UprobeProgram =
   | 'ssl_write_enter' | 'ssl_write_exit'
   | 'ssl_read_ex_enter' | 'ssl_read_ex_exit'
   | 'ssl_write_ex_enter' | 'ssl_write_ex_exit'
-  | 'ssl_up_ref_enter' | 'ssl_free_enter';
+  | 'ssl_up_ref_enter' | 'ssl_free_enter'
+  | 'handshake_enter' | 'handshake_exit'
+  | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;

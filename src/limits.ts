@@ -25,7 +25,7 @@ export const LIMITS = {
   descriptorsPerProcess: 1024,
   /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
   descriptorPaths: 4096,
-  /** Connections whose name is kept between records; at it they are made anew. */
+  /** Connections whose name and endpoint are kept between records, as many as the kernel keeps; at it the oldest is forgotten and counted. */
   connectionNames: 16_384,
   /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
   tlsBinaries: 16_384,

@@ -11,6 +11,7 @@ import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
 import { Counters } from '../stats.ts';
 import { createIoDecoder } from './decode-io.ts';
+import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
 import type { ProcessTable } from './process-table.ts';
@@ -38,6 +39,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const counters = new Counters<DecoderCounter>(['records', 'unknown_kind', 'malformed', 'malformed_bytes']);
   const sequences = createSequenceCheck();
   const io = createIoDecoder(options);
+  const tls = createTlsDecoder(options);
 
   function decode(batch: Buffer): Event[] {
     const events: Event[] = [];
@@ -75,9 +77,13 @@ export function createDecoder(options: DecoderOptions): Decoder {
       case RECORD_KIND.RECORD_STDIO_DATA:
         return io.stdio(record) ?? malformed(size);
       case RECORD_KIND.RECORD_TLS_DATA:
-        return io.tls(record) ?? malformed(size);
+        return tls.data(record) ?? malformed(size);
+      case RECORD_KIND.RECORD_TLS_ENDPOINT:
+        return tls.endpoint(record) ?? malformed(size);
+      case RECORD_KIND.RECORD_TLS_HANDSHAKE:
+        return tls.handshake(record) ?? malformed(size);
       case RECORD_KIND.RECORD_TLS_CLOSE:
-        return io.tlsClose(record);
+        return tls.close(record);
       case RECORD_KIND.RECORD_PROCESS_FORK:
         return decodeFork(record, options);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
@@ -98,7 +104,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   return {
     decode,
-    counters: () => ({ ...counters.snapshot(), ...processes.counters(), sequence_gaps: sequences.missing() }),
+    counters: () => ({ ...counters.snapshot(), ...processes.counters(), ...tls.counters(), sequence_gaps: sequences.missing() }),
   };
 }
 
@@ -109,5 +115,7 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_PROCESS_EXIT]: SIZE.process_exit,
   [RECORD_KIND.RECORD_TLS_DATA]: SIZE.tls_data,
   [RECORD_KIND.RECORD_TLS_CLOSE]: SIZE.tls_close,
+  [RECORD_KIND.RECORD_TLS_ENDPOINT]: SIZE.tls_endpoint,
+  [RECORD_KIND.RECORD_TLS_HANDSHAKE]: SIZE.tls_handshake,
   [RECORD_KIND.RECORD_STDIO_DATA]: SIZE.stdio_data,
 };

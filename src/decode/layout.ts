@@ -9,6 +9,8 @@ export const RECORD_KIND = {
   RECORD_PROCESS_EXIT: 3,
   RECORD_TLS_DATA: 16,
   RECORD_TLS_CLOSE: 17,
+  RECORD_TLS_ENDPOINT: 18,
+  RECORD_TLS_HANDSHAKE: 19,
   RECORD_STDIO_DATA: 32,
 } as const;
 
@@ -27,6 +29,8 @@ export const SIZE = {
   endpoint: 48,
   tls_data: 104,
   tls_close: 72,
+  tls_endpoint: 128,
+  tls_handshake: 88,
   stdio_data: 112,
 } as const;
 
@@ -91,6 +95,23 @@ export const TLS = {
 export const TLS_CLOSE = {
   connection: 64,
 } as const;
+
+export const TLS_ENDPOINT = {
+  connection: 64,
+  endpoint: 72,
+  evidence: 120,
+  reserved: 124,
+} as const;
+
+export const TLS_HANDSHAKE = {
+  connection: 64,
+  latency_ns: 72,
+  ok: 80,
+  library: 81,
+  reserved: 82,
+} as const;
+
+export const TLS_EVIDENCE = { EVIDENCE_INFERRED: 1, EVIDENCE_PROVEN: 2 } as const;
 
 export const STDIO = {
   operation: 64,

@@ -56,6 +56,8 @@ describe('the layout of a record', () => {
     ['process_exit', layout.EXIT],
     ['tls_data', layout.TLS],
     ['tls_close', layout.TLS_CLOSE],
+    ['tls_endpoint', layout.TLS_ENDPOINT],
+    ['tls_handshake', layout.TLS_HANDSHAKE],
     ['stdio_data', layout.STDIO],
     ['endpoint', layout.ENDPOINT],
   ])('every field of %s lies where event.h puts it', (name, mirrored) => {
@@ -67,6 +69,7 @@ describe('the layout of a record', () => {
     ['record_flag', layout.RECORD_FLAG],
     ['io_direction', layout.DIRECTION],
     ['tls_library', layout.TLS_LIBRARY],
+    ['tls_evidence', layout.TLS_EVIDENCE],
   ])('enum %s has the same names and numbers', (name, mirrored) => {
     expect(parseEnum(name)).toEqual(mirrored);
   });
