@@ -11,13 +11,14 @@
  * and taken only when SSL_read calls it as well. Elsewhere (inlined, as in Node;
  * another signature, as ssl_write_internal of 3.3) the public symbols are used.
  *
- * Recognised but not hooked: GnuTLS, NSS, Go with symbols. Not recognised:
- * libraries linked into a program without symbols (bun, rustls).
+ * Other C libraries: tls-c-libraries.ts. Recognised but not hooked: Go with
+ * symbols. Not recognised: libraries linked into a program without symbols.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
 import { causeText } from '../errors.ts';
 import type { ProbeMethod, TlsLibrary } from '../event.ts';
+import { C_LIBRARY_NAMES, planCLibrary } from './tls-c-libraries.ts';
 
 export interface PlannedProbe {
   readonly program: UprobeProgram;
@@ -40,13 +41,13 @@ export type ReadElf = (path: string, names: readonly string[]) => ElfInfo;
 export type ReadBytes = (path: string, offset: number, length: number) => Uint8Array;
 
 /** Symbols that tell the libraries apart. */
-const OPENSSL_NAMES = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_up_ref', 'SSL_free'] as const;
+const OPENSSL_NAMES = [
+  'SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_up_ref', 'SSL_free', 'SSL_do_handshake', 'ossl_statem_connect', 'ossl_statem_accept',
+] as const;
 const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibrary; readonly name: string }[] = [
-  { symbol: 'gnutls_record_send', library: 'gnutls', name: 'GnuTLS' },
-  { symbol: 'SSL_ImportFD', library: 'nss', name: 'NSS' },
   { symbol: 'crypto/tls.(*Conn).Write', library: 'go', name: "Go's crypto/tls" },
 ];
-const UNSUPPORTED_NAMES = UNSUPPORTED.map((entry) => entry.symbol);
+const OTHER_NAMES = [...C_LIBRARY_NAMES, ...UNSUPPORTED.map((entry) => entry.symbol)];
 
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 /** Enough to hold the whole of SSL_read in every build looked at (about 140 bytes). */
@@ -60,12 +61,14 @@ export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes =
     if (!startsWith(readBytes(path, 0, ELF_MAGIC.length), 0, ELF_MAGIC)) return { kind: 'none' };
     // OpenSSL's own first: where a file exports them, its table of all symbols need not be read.
     symbols = find(OPENSSL_NAMES);
-    if (symbols.size === 0) symbols = find(UNSUPPORTED_NAMES);
+    if (symbols.size === 0) symbols = find(OTHER_NAMES);
   } catch (error) {
     return { kind: 'failed', reason: causeText(error) };
   }
-  // NSS exports no SSL_read, so the order of the checks does not matter.
+  // The others export no SSL_read, so the order of the checks does not matter.
   if (symbols.has('SSL_read') || symbols.has('SSL_write')) return planOpenSsl(symbols, codeReader(path, readBytes));
+  const other = planCLibrary(symbols);
+  if (other !== null) return { ...other, kind: 'hook', method: 'symbol' };
   const unsupported = UNSUPPORTED.find((entry) => symbols.has(entry.symbol));
   if (unsupported === undefined) return { kind: 'none' };
   return { kind: 'unsupported', library: unsupported.library, reason: `${unsupported.name} is not captured yet` };
@@ -87,9 +90,9 @@ function codeReader(path: string, readBytes: ReadBytes): ReadCode {
 function planOpenSsl(symbols: ReadonlyMap<string, ElfSymbol>, readCode: ReadCode): TlsPlan {
   const read = planDirection('read', symbols, readCode);
   const write = planDirection('write', symbols, readCode);
-  const optional = OPTIONAL.flatMap(({ name, program }) => {
+  const optional = [...OPTIONAL, ...handshakeFunctions(symbols)].flatMap(({ name, programs }) => {
     const symbol = symbols.get(name);
-    return symbol === undefined ? [] : [{ name, probe: { program, offset: symbol.offset } }];
+    return symbol === undefined ? [] : [{ name, probes: programs.map((program) => ({ program, offset: symbol.offset })) }];
   });
   return {
     kind: 'hook',
@@ -99,16 +102,32 @@ function planOpenSsl(symbols: ReadonlyMap<string, ElfSymbol>, readCode: ReadCode
     probes: [
       ...read.probes,
       ...write.probes,
-      ...optional.map(({ probe }) => probe),
+      ...optional.flatMap(({ probes }) => probes),
     ],
   };
 }
 
 /** Without these, bytes are captured all the same. */
-const OPTIONAL: readonly { readonly name: string; readonly program: UprobeProgram }[] = [
-  { name: 'SSL_up_ref', program: 'ssl_up_ref_enter' },
-  { name: 'SSL_free', program: 'ssl_free_enter' },
+interface OptionalFunction {
+  readonly name: string;
+  readonly programs: readonly UprobeProgram[];
+}
+
+const OPTIONAL: readonly OptionalFunction[] = [
+  { name: 'SSL_up_ref', programs: ['ssl_up_ref_enter'] },
+  { name: 'SSL_free', programs: ['ssl_free_enter'] },
 ];
+const HANDSHAKE: readonly UprobeProgram[] = ['handshake_exit', 'handshake_enter'];
+
+/**
+ * Handshakes that a first read or write starts, as Node's do, do not pass
+ * SSL_do_handshake, only the state machine below it: that one where it has a name.
+ */
+function handshakeFunctions(symbols: ReadonlyMap<string, ElfSymbol>): readonly OptionalFunction[] {
+  const machine = ['ossl_statem_connect', 'ossl_statem_accept'];
+  const names = machine.every((name) => symbols.has(name)) ? machine : ['SSL_do_handshake'];
+  return names.map((name) => ({ name, programs: HANDSHAKE }));
+}
 
 interface DirectionPlan {
   readonly internal: boolean;
