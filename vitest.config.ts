@@ -52,6 +52,12 @@ export default defineConfig({
           hookTimeout: 2 * MINUTE_MS,
         },
       },
+      {
+        test: {
+          name: 'kernels',
+          include: ['test/kernels/**/*.test.ts'],
+        },
+      },
     ],
   },
 });

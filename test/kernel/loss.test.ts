@@ -1,0 +1,100 @@
+/**
+ * A collector that is stopped while programs flood it: what it delivers, and
+ * what it says was lost, add up to what the programs did, for each source.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ofSource, readEvents, startCli, type FileEvent } from '../helpers/cli.ts';
+import { CERTIFICATE_PROGRAM, programPath, tempDir, type TempDir } from '../helpers/files.ts';
+import { describeKernel } from '../helpers/privilege.ts';
+import { waitFor } from '../helpers/wait.ts';
+
+/** Small, so that a flood of seconds does not fit. */
+const RING = '256KiB';
+const CHUNK_BYTES = 1024;
+
+interface Flood {
+  /** The program's source in test/programs/, and what it is linked with. */
+  readonly program: string;
+  readonly libraries?: readonly string[];
+  readonly args: (dir: TempDir) => readonly string[];
+  /** Whether the collector is ready for it, beyond having seen the process. */
+  readonly ready?: (events: readonly FileEvent[]) => boolean;
+}
+
+describeKernel('a collector that is stopped while it is flooded', () => {
+  let dir: TempDir;
+  let children: ChildProcess[];
+  beforeEach(() => {
+    dir = tempDir();
+    children = [];
+  });
+  afterEach(() => {
+    for (const child of children) child.kill('SIGKILL');
+    dir.remove();
+  });
+
+  /** The events of a trace that stood still from the program's first act to its end. */
+  async function floodStopped({ program, libraries = [], args, ready = () => true }: Flood): Promise<FileEvent[]> {
+    const path = dir.file(program);
+    execFileSync('cc', ['-O2', '-o', path, programPath(`${program}.c`), ...libraries]);
+    const target = spawn(path, args(dir), { stdio: ['pipe', 'ignore', 'inherit'] });
+    const file = dir.file('trace.jsonl');
+    const cli = startCli(['trace', '--no-hub', '-q', '--raw', '--no-redact', '--ring-size', RING, '-o', file, '-p', String(target.pid)]);
+    children.push(target, cli.child);
+    await waitFor('the trace to see the program', () => {
+      if (cli.child.exitCode !== null) throw new Error(`trace ended: ${cli.stderr()}`);
+      const events = readEvents(file);
+      return events.some((event) => event.pid === target.pid && event.data['existing'] === true) && ready(events);
+    });
+    cli.child.kill('SIGSTOP');
+    target.stdin.end('g');
+    expect((await once(target, 'close'))[0]).toBe(0);
+    cli.child.kill('SIGCONT');
+    const { code, stderr } = await cli.result;
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/LOST: /);
+    return readEvents(file);
+  }
+
+  /** What the kernel refused of a source; nothing may be lost in another way. */
+  function lost(events: readonly FileEvent[], source: string): number {
+    const losses = ofSource(events, 'loss').filter(({ data }) => data['stage'] === 'kernel' && data['of'] === source);
+    expect(new Set(losses.map(({ data }) => data['cause']))).toEqual(new Set(['ring full']));
+    return losses.reduce((sum, { data }) => sum + Number(data['lost']), 0);
+  }
+
+  it('stdio: each write is an event or counted', async () => {
+    const count = 20_000;
+    const events = await floodStopped({
+      program: 'flood', args: () => [String(count), String(CHUNK_BYTES), '0', dir.file('report.json'), 'go'],
+    });
+    const delivered = ofSource(events, 'stdio');
+    // The one read is that of the byte which let it go.
+    expect(delivered.filter(({ data }) => data['direction'] === 'read')).toHaveLength(1);
+    expect(delivered.length + lost(events, 'stdio')).toBe(count + 1);
+    // Processes have their share of the ring.
+    expect(ofSource(events, 'process').filter(({ data }) => data['event'] === 'EXIT')).toHaveLength(1);
+  });
+
+  it('tls: each write, read and close is an event or counted', async () => {
+    const rounds = 5000;
+    execFileSync(process.execPath, [CERTIFICATE_PROGRAM, dir.path]);
+    const events = await floodStopped({
+      program: 'tlsloop', libraries: ['-l:libssl.so.3', '-l:libcrypto.so.3'],
+      args: () => [String(rounds), String(CHUNK_BYTES), dir.file('cert.pem'), dir.file('key.pem'), dir.file('report.json'), 'go'],
+      ready: (seen) => ofSource(seen, 'probe').some(({ data }) => String(data['path']).includes('libssl')),
+    });
+    const closes = 2;
+    expect(ofSource(events, 'tls').length + lost(events, 'tls')).toBe(2 * rounds + closes);
+  });
+
+  it('process: each start and end is an event or counted', async () => {
+    const count = 3000;
+    const events = await floodStopped({ program: 'forks', args: () => [String(count)] });
+    const delivered = ofSource(events, 'process').filter(({ data }) => data['existing'] !== true);
+    // Its own end, too.
+    expect(delivered.length + lost(events, 'process')).toBe(2 * count + 1);
+  });
+});
