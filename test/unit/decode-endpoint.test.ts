@@ -28,7 +28,7 @@ describe('an endpoint', () => {
   });
 
   test('of IPv6 has its addresses as RFC 5952 writes them', () => {
-    const loopback = [...new Array<number>(15).fill(0), 1];
+    const loopback = Array.from({ length: 16 }, (_, index) => (index === 15 ? 1 : 0));
     expect(readEndpoint(viewOf(10, loopback, loopback), 0)?.remote).toEqual({ address: '::1', port: 443 });
   });
 
