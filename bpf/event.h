@@ -27,6 +27,8 @@ enum record_kind {
 	RECORD_TLS_ENDPOINT = 18,
 	RECORD_TLS_HANDSHAKE = 19,
 	RECORD_STDIO_DATA = 32,
+	RECORD_NET_SOCKET = 64,
+	RECORD_NET_DATA = 65,
 };
 
 /* Bits of record_header.flags; 0x0008 and up are free. */
@@ -186,6 +188,69 @@ struct stdio_data {
 	/* __u8 payload[len] */
 };
 
+enum net_event {
+	NET_CONNECT = 1,
+	NET_ACCEPT = 2,
+	NET_BIND = 3,
+	NET_LISTEN = 4,
+	NET_CLOSE = 5,
+};
+
+enum net_protocol {
+	NET_OTHER = 0,
+	NET_TCP = 1,
+	NET_UDP = 2,
+	NET_UNIX = 3,
+};
+
+/* What the first bytes of a socket say that it carries. */
+enum net_content {
+	CONTENT_UNDECIDED = 0,	/* too few bytes yet: they are sent, and may be any of these */
+	CONTENT_HTTP = 1,
+	CONTENT_HELLO = 2,	/* a TLS ClientHello, up to its end */
+	CONTENT_DNS = 3,
+	CONTENT_TLS = 4,	/* after the ClientHello: not sent */
+	CONTENT_OTHER = 5,	/* not sent */
+};
+
+/* Followed by the two names of a unix socket, MAX_UNIX_NAME bytes each, where its endpoint says AF_UNIX. */
+struct net_socket {
+	struct record_header header;
+	__u64 connection;	/* unique for the life of the capture, never reused */
+	__u64 read_bytes;
+	__u64 written_bytes;
+	__u64 duration_ns;	/* CONNECT: until the outcome; CLOSE: since it began */
+	struct endpoint endpoint;
+	__s32 fd;
+	__u32 error;		/* errno, 0 when it went well */
+	__u8 event;		/* enum net_event */
+	__u8 protocol;		/* enum net_protocol */
+	__u8 content;		/* enum net_content */
+	__u8 existing;		/* 1: it was there before the trace; bytes and duration are since then */
+	__u16 local_len;	/* bytes of the names of a unix socket; an abstract one begins with NUL */
+	__u16 remote_len;
+};
+
+/* Bytes of a socket. len 0: they went from a file to the socket within the kernel. */
+struct net_data {
+	struct record_header header;
+	__u64 connection;
+	__u64 position;		/* bytes of this connection and direction before this call */
+	__u64 operation;
+	struct endpoint endpoint;
+	__u32 total;
+	__u32 offset;
+	__u32 len;
+	__u8 direction;		/* enum io_direction */
+	__u8 content;		/* enum net_content */
+	__u8 protocol;		/* enum net_protocol */
+	__u8 reserved;
+	/* __u8 payload[len] */
+};
+
+/* sun_path of a sockaddr_un. */
+#define MAX_UNIX_NAME 108
+
 /*
  * Limits of one record. Parts of 32 KiB keep a part below the ring's share
  * that one reservation may take and let a 1 MiB write travel in 32 records.
@@ -202,6 +267,7 @@ enum counter_source {
 	COUNT_PROCESS = 0,
 	COUNT_TLS = 1,
 	COUNT_STDIO = 2,
+	COUNT_NET = 4,
 	COUNT_SOURCES = 8,
 };
 
@@ -231,5 +297,7 @@ _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
 _Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
 _Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");
+_Static_assert(sizeof(struct net_socket) == 160, "net_socket");
+_Static_assert(sizeof(struct net_data) == 152, "net_data");
 
 #endif

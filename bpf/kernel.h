@@ -152,7 +152,19 @@ struct fs_struct {
 	struct path pwd;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+/* Linux 6.13 and later: references but one. */
+typedef struct {
+	atomic64_t refcnt;
+} file_ref_t;
+
 struct file {
+	/* Before Linux 6.13. */
+	atomic64_t f_count;
+	file_ref_t f_ref;
 	struct inode *f_inode;
 	struct path f_path;
 	void *private_data;
@@ -194,6 +206,7 @@ struct socket_alloc {
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	int sk_err;
 	__u16 sk_type;
 	__u16 sk_protocol;
 };
@@ -205,6 +218,21 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;	/* of the name, its family included */
+	struct sockaddr_un name[];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
 };
 
 struct percpu_counter {

@@ -46,12 +46,26 @@ bool ReadFamilies(Napi::Env env, const Napi::Value& value, CaptureOptions* optio
   return true;
 }
 
+bool ReadPorts(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
+  if (value.IsUndefined()) return true;
+  if (value.IsEmpty() || !value.IsArray()) return ThrowType(env, "plainPorts is not an array");
+  const auto ports = value.As<Napi::Array>();
+  if (ports.Length() > MAX_PLAIN_PORTS) return ThrowType(env, "plainPorts holds too many");
+  for (uint32_t index = 0; index < ports.Length(); index++) {
+    uint64_t port = 0;
+    if (!ReadInteger(env, ports.Get(index), "plainPorts", 1, 65535, &port)) return false;
+    options->plain_ports.push_back(static_cast<uint16_t>(port));
+  }
+  return true;
+}
+
 bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
   if (!value.IsObject()) return ThrowType(env, "options is not an object");
   const auto object = value.As<Napi::Object>();
   const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
   uint64_t payload = 0;
   if (!ReadFamilies(env, object.Get("families"), options) ||
+      !ReadPorts(env, object.Get("plainPorts"), options) ||
       !ReadInteger(env, object.Get("ringBytes"), "ringBytes", page, kMaxRingBytes, &options->ring_bytes) ||
       !ReadInteger(env, object.Get("payloadBytesPerCall"), "payloadBytesPerCall", 0, kMaxPayloadBytes, &payload) ||
       !ReadInteger(env, object.Get("queuedBytes"), "queuedBytes", 1, 9007199254740991.0, &options->queued_bytes)) {
@@ -114,6 +128,7 @@ Napi::Function Capture::Define(Napi::Env env) {
       InstanceMethod<&Capture::TraceComm>("traceComm"),
       InstanceMethod<&Capture::AttachUprobe>("attachUprobe"),
       InstanceMethod<&Capture::DetachUprobe>("detachUprobe"),
+      InstanceMethod<&Capture::Sweep>("sweep"),
       InstanceMethod<&Capture::Start>("start"),
       InstanceMethod<&Capture::WatchMappings>("watchMappings"),
       InstanceMethod<&Capture::DrainAll>("drain"),
@@ -197,6 +212,11 @@ Napi::Value Capture::DetachUprobe(const Napi::CallbackInfo& info) {
   if (Link link = programs_->TakeUprobe(static_cast<uint32_t>(id))) links.push_back(std::move(link));
   env.GetInstanceData<Environment>()->reaper.Take(std::move(links));
   return env.Undefined();
+}
+
+Napi::Value Capture::Sweep(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return IsReady(env) ? Finish(env, programs_->Sweep()) : env.Undefined();
 }
 
 Napi::Value Capture::Start(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class Capture : public Napi::ObjectWrap<Capture> {
   Napi::Value TraceComm(const Napi::CallbackInfo& info);
   Napi::Value AttachUprobe(const Napi::CallbackInfo& info);
   Napi::Value DetachUprobe(const Napi::CallbackInfo& info);
+  Napi::Value Sweep(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
   Napi::Value WatchMappings(const Napi::CallbackInfo& info);
   Napi::Value DrainAll(const Napi::CallbackInfo& info);

@@ -33,8 +33,10 @@ struct ObjectSource {
   const uint64_t& size;
 };
 
-// In the order of their loading. A family may have several objects; that of processes is always loaded.
+// In the order of their loading and attaching: at the end of a process net tells of its sockets before
+// process takes it out of the traced set. A family may have several objects; that of processes is always loaded.
 const ObjectSource kObjects[] = {
+    {"net", "net", net_object, net_object_size},
     {"process", "process", process_object, process_object_size},
     {"stdio", "stdio", stdio_object, stdio_object_size},
     {"tls", "tls", tls_object, tls_object_size},
@@ -68,6 +70,11 @@ bool IsUprobe(const bpf_program* program) {
 
 // Throughout one run the answer is the same; the first costs some milliseconds, as all of the kernel's types are read.
 bool HasTracepoint(const char* name) { return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_RAW_TP) > 0; }
+
+// Run by us, when we want.
+bool IsOnDemand(const bpf_program* program) {
+  return std::string_view(bpf_program__section_name(program)) == "raw_tp";
+}
 
 constexpr uint64_t Bit(unsigned number) { return uint64_t{1} << number; }
 constexpr uint64_t kCapSysAdmin = Bit(21);
@@ -196,13 +203,14 @@ Failure Programs::LoadObject(const char* name, const void* bytes, size_t size) {
 }
 
 Failure Programs::Configure(bpf_object* object) {
-  const config values = {
+  config values = {
       .payload_ring_bytes = options_.ring_bytes / 8 * 7,
       .payload_bytes_per_call = options_.payload_bytes_per_call,
       .emit_process = options_.families.contains(kProcessFamily) ? 1u : 0u,
       .all_fds = options_.all_fds ? 1u : 0u,
       .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
   };
+  std::copy_n(options_.plain_ports.begin(), std::min<size_t>(options_.plain_ports.size(), MAX_PLAIN_PORTS), values.plain_ports);
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     int result = 0;
@@ -233,7 +241,7 @@ Failure Programs::AttachAll(bpf_object* object) {
   LibbpfLog log;
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
-    if (IsUprobe(program) || !bpf_program__autoload(program)) continue;
+    if (IsUprobe(program) || IsOnDemand(program) || !bpf_program__autoload(program)) continue;
     Link link(bpf_program__attach(program));
     if (!link) {
       return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);
@@ -298,6 +306,15 @@ Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
   }
   *id = next_uprobe_++;
   uprobes_.emplace(*id, std::move(link));
+  return std::nullopt;
+}
+
+Failure Programs::Sweep() {
+  const bpf_program* program = FindProgram("sweep_sockets");
+  if (program == nullptr) return std::nullopt;
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+  if (result < 0) return Explain("BPF_ATTACH_FAILED", "look for closed sockets", -result, nullptr);
   return std::nullopt;
 }
 

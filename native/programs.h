@@ -28,6 +28,7 @@ struct CaptureOptions {
   uint64_t ring_bytes = 0;
   uint32_t payload_bytes_per_call = 0;
   bool all_fds = false;
+  std::vector<uint16_t> plain_ports;  // at most MAX_PLAIN_PORTS
   uint64_t queued_bytes = 0;
   bool ignore_socket_tracepoints = false;
 };
@@ -56,6 +57,9 @@ class Programs {
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;
   Failure TraceComm(const std::string& comm);
+
+  // Reports sockets that have ended unnoticed. Nothing to do without the net programs.
+  Failure Sweep();
 
   Failure AttachUprobe(const UprobeTarget& target, uint32_t* id);
   // Empty when there is none of this id.

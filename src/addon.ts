@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentsightError, causeText } from './errors.ts';
 
-export type ProgramFamily = 'process' | 'tls' | 'stdio';
+export type ProgramFamily = 'process' | 'net' | 'tls' | 'stdio';
 
 export interface CaptureOptions {
   readonly families: readonly ProgramFamily[];
@@ -18,6 +18,8 @@ export interface CaptureOptions {
   readonly payloadBytesPerCall: number;
   /** stdio on every descriptor instead of 0, 1 and 2. */
   readonly allFds: boolean;
+  /** Ports whose connections are taken for plain HTTP whatever their first bytes are; 8 at most. */
+  readonly plainPorts?: readonly number[] | undefined;
   /** Batches that may wait for JavaScript, in bytes; beyond it the ring fills and the kernel counts. */
   readonly queuedBytes: number;
   /** Does as on a kernel before 6.3, which has no tracepoints of sockets: for tests of the fallback. */
@@ -89,6 +91,8 @@ export interface Capture {
   /** Returns an id for detach. */
   attachUprobe(target: UprobeTarget): number;
   detachUprobe(id: number): void;
+  /** Reports the end of sockets that ended in another way than by a close that was seen: as records, to be drained. */
+  sweep(): void;
   /**
    * Starts the drain thread. `onBatch` runs on the JavaScript thread; when it
    * returns, the batch no longer counts against queuedBytes. What it throws is

@@ -21,7 +21,10 @@ export interface Endpoint {
 export interface NetSocket {
   readonly event: 'CONNECT' | 'ACCEPT' | 'BIND' | 'LISTEN' | 'CLOSE';
   readonly protocol: 'tcp' | 'udp' | 'unix' | 'other';
+  /** The descriptor that it was last used by; null where the kernel did not tell. */
   readonly fd: number | null;
+  /** As in the DATA and END events of this socket. */
+  readonly connection: string;
   readonly endpoint: Endpoint;
   /** Name of the remote address, from DNS answers and TLS server names seen before. */
   readonly host: string | null;
@@ -31,6 +34,8 @@ export interface NetSocket {
   /** CLOSE: payload bytes. */
   readonly read_bytes: number | null;
   readonly written_bytes: number | null;
+  /** It was there before the trace began: bytes and duration are since it was first seen in use. */
+  readonly existing: boolean;
 }
 
 /** One DNS message that passed port 53. */

@@ -76,8 +76,8 @@ const fileIo = z.object({
 
 const netSocket = z.object({
   event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
-  fd: z.int().nullable(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
-  read_bytes: count.nullable(), written_bytes: count.nullable(),
+  fd: z.int().nullable(), connection: z.string(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
+  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(),
 }) satisfies z.ZodType<NetSocket>;
 
 const netDns = z.object({

@@ -27,6 +27,14 @@ export const LIMITS = {
   descriptorPaths: 4096,
   /** Connections whose name and endpoint are kept between records, as many as the kernel keeps; at it the oldest is forgotten and counted. */
   connectionNames: 16_384,
+  /** Sockets of which something must be remembered between records (names, the start of a greeting); the oldest is forgotten and counted. */
+  netSockets: 16_384,
+  /** Bytes of a ClientHello: one TLS record. Those with post-quantum keys have some 2 KiB. */
+  helloBytes: 16 * KIB + 5,
+  /** Addresses whose name is known from DNS answers and TLS greetings; the oldest is forgotten. */
+  addressNames: 8192,
+  /** Answers of one DNS message that are told; more are counted. */
+  dnsAnswers: 64,
   /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
   tlsBinaries: 16_384,
   /** Uprobe attachments of one run: at about 6 a file, hundreds of copies of OpenSSL. */

@@ -1,10 +1,18 @@
-/** One `tls` event with bytes, and the same with bytes of its own. */
-import type { TlsChunk, TlsEvent } from '../../src/event.ts';
+/** One event with plaintext, of TLS or of a bare socket, and the same with bytes of its own. */
+import type { NetChunk, NetEvent, TlsChunk, TlsEvent } from '../../src/event.ts';
+
+export type Chunk = TlsChunk | NetChunk;
+export type ChunkEvent = TlsEvent | NetEvent;
 
 export interface Part {
-  readonly event: TlsEvent;
+  readonly event: ChunkEvent;
   /** Its data. */
-  readonly chunk: TlsChunk;
+  readonly chunk: Chunk;
+}
+
+/** The event with another chunk in it, made of its own. */
+export function withChunk(event: ChunkEvent, chunk: Chunk): ChunkEvent {
+  return { ...event, data: chunk } as ChunkEvent;
 }
 
 /** For a part that has to wait: a view into its batch would keep the whole batch alive. */
@@ -15,5 +23,5 @@ export function ownPart(part: Part): Part {
   const copy = Buffer.allocUnsafeSlow(payload.byteLength);
   copy.set(payload);
   const own = { ...chunk, payload: copy };
-  return { event: { ...event, data: own }, chunk: own };
+  return { event: withChunk(event, own), chunk: own };
 }

@@ -13,6 +13,7 @@ import { Counters } from '../stats.ts';
 import { createIoDecoder } from './decode-io.ts';
 import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
+import { createNetDecoder } from './decode-net.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
 import type { ProcessTable } from './process-table.ts';
 import type { RecordView } from './record.ts';
@@ -40,6 +41,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const sequences = createSequenceCheck();
   const io = createIoDecoder(options);
   const tls = createTlsDecoder(options);
+  const net = createNetDecoder(options);
 
   function decode(batch: Buffer): Event[] {
     const events: Event[] = [];
@@ -54,7 +56,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         break;
       }
       sequences.see(view.getUint32(offset + HEADER.sequence, true), view.getUint32(offset + HEADER.sequence + 4, true));
-      const event = decodeRecord(batch, view, offset, size);
+      const event = decodeRecord(batch, view, offset, size, events);
       if (event !== null) events.push(event);
       records++;
       offset += size;
@@ -63,7 +65,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return events;
   }
 
-  function decodeRecord(batch: Buffer, view: DataView, offset: number, size: number): Event | null {
+  /** null when there is no event, or when several were added to `events`. */
+  function decodeRecord(batch: Buffer, view: DataView, offset: number, size: number, events: Event[]): Event | null {
     const kind = view.getUint16(offset + HEADER.kind, true);
     const least = LEAST_SIZE[kind];
     if (least === undefined) {
@@ -88,6 +91,9 @@ export function createDecoder(options: DecoderOptions): Decoder {
         return decodeFork(record, options);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
         return decodeExec(record, options) ?? malformed(size);
+      case RECORD_KIND.RECORD_NET_SOCKET:
+      case RECORD_KIND.RECORD_NET_DATA:
+        return net.decode(record, events) ? null : malformed(size);
       default: {
         const event = decodeExit(record, options);
         processes.retire(process);
@@ -104,7 +110,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   return {
     decode,
-    counters: () => ({ ...counters.snapshot(), ...processes.counters(), ...tls.counters(), sequence_gaps: sequences.missing() }),
+    counters: () => ({ ...counters.snapshot(), ...processes.counters(), ...tls.counters(), ...net.counters(), sequence_gaps: sequences.missing() }),
   };
 }
 
@@ -118,4 +124,6 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_TLS_ENDPOINT]: SIZE.tls_endpoint,
   [RECORD_KIND.RECORD_TLS_HANDSHAKE]: SIZE.tls_handshake,
   [RECORD_KIND.RECORD_STDIO_DATA]: SIZE.stdio_data,
+  [RECORD_KIND.RECORD_NET_SOCKET]: SIZE.net_socket,
+  [RECORD_KIND.RECORD_NET_DATA]: SIZE.net_data,
 };

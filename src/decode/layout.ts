@@ -12,6 +12,8 @@ export const RECORD_KIND = {
   RECORD_TLS_ENDPOINT: 18,
   RECORD_TLS_HANDSHAKE: 19,
   RECORD_STDIO_DATA: 32,
+  RECORD_NET_SOCKET: 64,
+  RECORD_NET_DATA: 65,
 } as const;
 
 export const RECORD_FLAG = {
@@ -32,6 +34,8 @@ export const SIZE = {
   tls_endpoint: 128,
   tls_handshake: 88,
   stdio_data: 112,
+  net_socket: 160,
+  net_data: 152,
 } as const;
 
 export const HEADER = {
@@ -126,6 +130,52 @@ export const STDIO = {
   reserved: 109,
 } as const;
 
+export const NET_SOCKET = {
+  connection: 64,
+  read_bytes: 72,
+  written_bytes: 80,
+  duration_ns: 88,
+  endpoint: 96,
+  fd: 144,
+  error: 148,
+  event: 152,
+  protocol: 153,
+  content: 154,
+  existing: 155,
+  local_len: 156,
+  remote_len: 158,
+} as const;
+
+export const NET_DATA = {
+  connection: 64,
+  position: 72,
+  operation: 80,
+  endpoint: 88,
+  total: 136,
+  offset: 140,
+  len: 144,
+  direction: 148,
+  content: 149,
+  protocol: 150,
+  reserved: 151,
+} as const;
+
+/** Bytes of each of the two names that follow a net_socket of a unix socket. */
+export const UNIX_NAME_BYTES = 108;
+
+export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5 } as const;
+
+export const NET_PROTOCOL = { NET_OTHER: 0, NET_TCP: 1, NET_UDP: 2, NET_UNIX: 3 } as const;
+
+export const NET_CONTENT = {
+  CONTENT_UNDECIDED: 0,
+  CONTENT_HTTP: 1,
+  CONTENT_HELLO: 2,
+  CONTENT_DNS: 3,
+  CONTENT_TLS: 4,
+  CONTENT_OTHER: 5,
+} as const;
+
 /** Relative to where the endpoint lies in its record. */
 export const ENDPOINT = {
   socket: 0,
@@ -148,7 +198,7 @@ export const TLS_LIBRARY = {
   TLS_GO: 6,
 } as const;
 
-export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2 } as const;
+export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_NET: 4 } as const;
 
 export const COUNTER = {
   COUNT_DELIVERED: 0,

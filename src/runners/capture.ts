@@ -42,6 +42,8 @@ export interface CaptureRunnerOptions {
   readonly ringBytes?: number;
   readonly payloadBytesPerCall?: number;
   readonly allFds?: boolean;
+  /** Ports whose connections are taken for plain HTTP. */
+  readonly plainPorts?: readonly number[];
   /** How long descendants may outlive the launched command before the run ends. */
   readonly descendantGraceMs?: number;
 }
@@ -234,10 +236,11 @@ class LiveCapture implements CaptureRunner {
     }
   }
 
-  /** Once a second: what was lost since, and who ended without our being told. */
+  /** Once a second: what was lost since, which sockets and who ended without our being told. */
   async #look(): Promise<void> {
     const open = this.#open;
     if (open === null || this.#closed) return;
+    open.capture.sweep();
     this.#emitLosses(open.capture.kernelCounters());
     const ended = endedUnseen(this.#processes.live(), this.#options.identity);
     if (ended.length === 0) return;
@@ -263,6 +266,7 @@ class LiveCapture implements CaptureRunner {
     await this.#started;
     const open = this.#open;
     if (open !== null && !this.#closed) {
+      open.capture.sweep();
       await open.capture.drain();
       await open.tls?.finish();
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());

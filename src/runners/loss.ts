@@ -8,6 +8,7 @@ const SOURCES = [
   ['process', COUNTER_SOURCE.COUNT_PROCESS],
   ['tls', COUNTER_SOURCE.COUNT_TLS],
   ['stdio', COUNTER_SOURCE.COUNT_STDIO],
+  ['net', COUNTER_SOURCE.COUNT_NET],
 ] as const;
 
 const COUNTER_NAMES = [

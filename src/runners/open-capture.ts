@@ -28,6 +28,7 @@ export interface OpenCaptureOptions {
   readonly ringBytes?: number | undefined;
   readonly payloadBytesPerCall?: number | undefined;
   readonly allFds?: boolean | undefined;
+  readonly plainPorts?: readonly number[] | undefined;
   readonly onProbe: (probe: ProbeData) => void;
 }
 
@@ -40,6 +41,7 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     ringBytes: options.ringBytes ?? LIMITS.ringBytes,
     payloadBytesPerCall: options.payloadBytesPerCall ?? LIMITS.payloadBytesPerCall,
     allFds: options.allFds ?? false,
+    plainPorts: options.plainPorts,
     queuedBytes: LIMITS.addonQueuedBytes,
   });
   try {

@@ -63,8 +63,8 @@ export function everySource(): Event[] {
       event: 'IO', path: '/tmp/é', read_bytes: 0, read_calls: 0, written_bytes: 12, write_calls: 3, span_ms: 2, truncated: false,
     }),
     eventOf('net', {
-      event: 'CONNECT', protocol: 'tcp', fd: 5, endpoint: ENDPOINT, host: 'example.test', error: 'ECONNREFUSED', duration_ms: 3,
-      read_bytes: null, written_bytes: null,
+      event: 'CONNECT', protocol: 'tcp', fd: 5, connection: 's1', endpoint: ENDPOINT, host: 'example.test', error: 'ECONNREFUSED', duration_ms: 3,
+      read_bytes: null, written_bytes: null, existing: false,
     }),
     eventOf('net', {
       event: 'DNS', kind: 'answer', name: 'example.test', type: 'A', code: 'NOERROR',

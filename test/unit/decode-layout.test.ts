@@ -60,6 +60,8 @@ describe('the layout of a record', () => {
     ['tls_handshake', layout.TLS_HANDSHAKE],
     ['stdio_data', layout.STDIO],
     ['endpoint', layout.ENDPOINT],
+    ['net_socket', layout.NET_SOCKET],
+    ['net_data', layout.NET_DATA],
   ])('every field of %s lies where event.h puts it', (name, mirrored) => {
     expect(structs.get(name)?.offsets).toEqual(mirrored);
   });
@@ -70,6 +72,9 @@ describe('the layout of a record', () => {
     ['io_direction', layout.DIRECTION],
     ['tls_library', layout.TLS_LIBRARY],
     ['tls_evidence', layout.TLS_EVIDENCE],
+    ['net_event', layout.NET_EVENT],
+    ['net_protocol', layout.NET_PROTOCOL],
+    ['net_content', layout.NET_CONTENT],
   ])('enum %s has the same names and numbers', (name, mirrored) => {
     expect(parseEnum(name)).toEqual(mirrored);
   });

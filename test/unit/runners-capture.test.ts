@@ -21,6 +21,7 @@ function quietAddon(load: () => void = () => undefined) {
     attachUprobe: () => 1,
     detachUprobe: () => undefined,
     watchMappings: () => undefined,
+    sweep: () => undefined,
     start: (callback) => (onBatch = callback),
     drain: async () => {
       for (const batch of undelivered.splice(0)) onBatch?.(batch);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes on their way through a socket: counted, told by their first ones, and
+ * sent where they are plain HTTP, DNS or a TLS greeting. Include it after
+ * defining PAYLOAD_RECORD and PAYLOAD_SOURCE.
+ */
+#ifndef AGENTSIGHT_MOVEMENT_BPF_H
+#define AGENTSIGHT_MOVEMENT_BPF_H
+
+#include "payload.bpf.h"
+#include "sockets.bpf.h"
+
+struct user_msghdr {
+	__u64 name;
+	__u32 name_len;
+	__u32 padding;
+	__u64 vector;
+	__u64 vector_count;
+	__u64 control;
+	__u64 control_len;
+	__u64 flags;
+};
+
+struct user_mmsghdr {
+	struct user_msghdr header;
+	__u32 len;
+	__u32 padding;
+};
+
+/* Bytes that one call, or one message of it, moved. */
+struct movement {
+	__u64 buffer;		/* of a plain call */
+	__u64 vector;		/* of a call with iovecs; both 0: within the kernel */
+	__u64 vector_count;
+	__u64 address;		/* sockaddr of the other side, or 0 */
+	__u32 bytes;
+	__u32 direction;
+};
+
+struct caller {
+	struct task_struct *task;
+	__u32 root;
+};
+
+static __always_inline bool is_plain_port(__u16 port)
+{
+	for (int i = 0; i < MAX_PLAIN_PORTS; i++) {
+		if (port != 0 && config.plain_ports[i] == port)
+			return true;
+	}
+	return false;
+}
+
+/* Up to eight bytes of a movement, from its first three buffers. Returns how many. */
+static __noinline __u32 first_bytes(struct movement *movement, __u64 *bytes)
+{
+	__u32 want = movement->bytes < PREFIX_BYTES ? movement->bytes : PREFIX_BYTES;
+	__u32 have = 0;
+	struct iovec vector;
+	__u64 part;
+	__u32 len;
+
+	*bytes = 0;
+	if (movement->buffer)
+		return bpf_probe_read_user(bytes, want & 15, (const void *)movement->buffer) ? 0 : want;
+	for (__u32 i = 0; i < 3; i++) {
+		if (i >= movement->vector_count || have >= want || !movement->vector)
+			break;
+		if (bpf_probe_read_user(&vector, sizeof(vector), (const void *)(movement->vector + i * sizeof(vector))))
+			break;
+		len = vector.iov_len < want - have ? vector.iov_len : want - have;
+		part = 0;
+		barrier_var(len);
+		if (len > PREFIX_BYTES || bpf_probe_read_user(&part, len, vector.iov_base))
+			break;
+		*bytes |= part << (have & 7) * 8;
+		have += len;
+	}
+	return have;
+}
+
+static __always_inline void start_hello(struct socket_state *state, __u32 direction, __u64 prefix, __u32 seen)
+{
+	__u32 bytes = hello_bytes(prefix);
+
+	state->hello_left = bytes > seen ? bytes - seen : 0;
+	state->hello_direction = direction;
+}
+
+/* Decides what an undecided stream carries; says what to do with the bytes of this movement. */
+static __noinline int content_of(struct socket_state *state, struct movement *movement)
+{
+	__u32 direction = movement->direction & 1;
+	__u32 had = state->prefix_len[direction];
+	__u64 bytes;
+	__u32 len;
+
+	if (state->content != CONTENT_UNDECIDED && !state->is_tunnel)
+		return state->content;
+	len = first_bytes(movement, &bytes);
+	if (state->is_tunnel) {
+		if (classify(bytes, len) == CONTENT_HELLO) {
+			state->is_tunnel = 0;
+			state->content = CONTENT_HELLO;
+			start_hello(state, direction, bytes, 0);
+		}
+		return state->content;
+	}
+	if (had < PREFIX_BYTES) {
+		state->prefix[direction] |= bytes << had * 8;
+		len = had + len < PREFIX_BYTES ? had + len : PREFIX_BYTES;
+		state->prefix_len[direction] = len;
+	} else {
+		len = PREFIX_BYTES;
+	}
+	/* Unreadable memory, or bytes that never were in any. */
+	if (len == 0)
+		return CONTENT_OTHER;
+	bytes = state->prefix[direction];
+	state->content = classify(bytes, len);
+	if (state->content == CONTENT_HELLO)
+		start_hello(state, direction, bytes, state->carried[direction]);
+	state->is_tunnel = state->content == CONTENT_HTTP && bytes == WORD("CONNECT ");
+	return state->content;
+}
+
+/* Reads a sockaddr of IPv4 or IPv6 as one end. False for other families. */
+static __noinline bool read_address(__u64 from, __u16 *family, __u16 *port, __u8 *address)
+{
+	struct {
+		__u16 family;
+		__be16 port;
+		__u8 v4[4];
+		struct in6_addr v6;
+	} name = {};
+
+	if (bpf_probe_read_user(&name, 8, (const void *)from))
+		return false;
+	if (name.family != AF_INET && name.family != AF_INET6)
+		return false;
+	*family = name.family;
+	*port = bpf_ntohs(name.port);
+	__builtin_memset(address, 0, 16);
+	if (name.family == AF_INET) {
+		__builtin_memcpy(address, name.v4, 4);
+		return true;
+	}
+	if (bpf_probe_read_user(&name.v6, sizeof(name.v6), (const void *)(from + 8)))
+		return false;
+	if (is_v4_mapped(&name.v6)) {
+		*family = AF_INET;
+		__builtin_memcpy(address, &name.v6.in6_u.u6_addr8[12], 4);
+	} else {
+		__builtin_memcpy(address, &name.v6, 16);
+	}
+	return true;
+}
+
+static __always_inline void send_bytes(struct caller *caller, struct cpu_state *cpu, struct socket_state *state,
+				       struct movement *movement, __u64 position, __u8 content)
+{
+	struct transfer transfer = {};
+	struct net_data *record = &transfer.record;
+
+	fill_header(&record->header, RECORD_NET_DATA, caller->task, caller->root);
+	record->connection = state->connection;
+	record->position = position;
+	record->endpoint = state->endpoint;
+	if (movement->address && state->protocol == NET_UDP)
+		read_address(movement->address, &record->endpoint.family, &record->endpoint.remote_port,
+			     record->endpoint.remote);
+	record->total = movement->bytes;
+	record->direction = movement->direction;
+	record->content = content;
+	record->protocol = state->protocol;
+	if (!movement->buffer && !movement->vector) {
+		count(cpu, COUNT_NET, COUNT_CALLS, 1);
+		send_part(&transfer, 0);
+		return;
+	}
+	transfer.buffer = movement->buffer;
+	transfer.buffer_left = movement->buffer ? movement->bytes : 0;
+	transfer.vector = movement->vector;
+	transfer.vector_left = movement->vector_count;
+	send_transfer(&transfer, cpu);
+}
+
+/* Datagrams are messages of their own: only names are looked up in them. */
+static __always_inline __u8 content_of_datagram(struct socket_state *state, struct movement *movement)
+{
+	__u8 address[16];
+	__u16 family, port;
+
+	if (state->endpoint.remote_port == DNS_PORT || state->endpoint.local_port == DNS_PORT)
+		return CONTENT_DNS;
+	if (movement->address && read_address(movement->address, &family, &port, address) && port == DNS_PORT)
+		return CONTENT_DNS;
+	return CONTENT_OTHER;
+}
+
+static __always_inline __u8 content_of_stream(struct socket_state *state, struct movement *movement)
+{
+	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_TCP) {
+		/* The port may decide before the bytes do. */
+		if (state->endpoint.remote_port == DNS_PORT || state->endpoint.local_port == DNS_PORT)
+			state->content = CONTENT_DNS;
+		else if (is_plain_port(state->endpoint.remote_port) || is_plain_port(state->endpoint.local_port))
+			state->content = CONTENT_HTTP;
+	}
+	return content_of(state, movement);
+}
+
+static __noinline int move(struct caller *caller, struct socket_state *state, struct movement *movement)
+{
+	struct cpu_state *cpu = this_cpu_state();
+	__u32 direction = movement->direction & 1;
+	__u64 position;
+	__u8 content;
+
+	if (!cpu || movement->bytes == 0)
+		return 0;
+	if (state->protocol != NET_UNIX && state->endpoint.local_port == 0)
+		read_endpoint((struct sock *)state->sk, &state->endpoint);
+	if (state->protocol == NET_UDP)
+		content = content_of_datagram(state, movement);
+	else
+		content = state->is_stream ? content_of_stream(state, movement) : CONTENT_OTHER;
+	position = __sync_fetch_and_add(&state->carried[direction], movement->bytes);
+	if (content == CONTENT_HELLO) {
+		if (direction != state->hello_direction)
+			return 0;
+		state->hello_left -= movement->bytes < state->hello_left ? movement->bytes : state->hello_left;
+		if (state->hello_left == 0)
+			state->content = CONTENT_TLS;
+	}
+	if (content <= CONTENT_DNS)
+		send_bytes(caller, cpu, state, movement, position, content);
+	return 0;
+}
+
+static __noinline int move_message(struct caller *caller, struct socket_state *state, __u64 from, __u32 bytes, __u32 direction)
+{
+	struct movement movement = {};
+	struct user_msghdr message;
+
+	if (bpf_probe_read_user(&message, sizeof(message), (const void *)from))
+		return 0;
+	movement.vector = message.vector;
+	movement.vector_count = message.vector_count;
+	movement.address = message.name;
+	movement.bytes = bytes;
+	movement.direction = direction;
+	return move(caller, state, &movement);
+}
+
+struct messages {
+	struct caller *caller;
+	struct socket_state *state;
+	__u64 from;
+	__u32 count;
+	__u32 direction;
+};
+
+static long move_next_message(__u32 index, struct messages *messages)
+{
+	__u64 from = messages->from + index * sizeof(struct user_mmsghdr);
+	__u32 bytes;
+
+	if (index >= messages->count)
+		return 1;
+	if (bpf_probe_read_user(&bytes, sizeof(bytes), (const void *)(from + sizeof(struct user_msghdr))) == 0)
+		move_message(messages->caller, messages->state, from, bytes, messages->direction);
+	return 0;
+}
+
+#endif
