@@ -44,6 +44,7 @@
           },
           'inputs': [
             'native/objects.S',
+            '<(bpf_dir)/file.bpf.o',
             '<(bpf_dir)/net.bpf.o',
             '<(bpf_dir)/process.bpf.o',
             '<(bpf_dir)/stdio.bpf.o',

@@ -27,6 +27,8 @@ enum record_kind {
 	RECORD_TLS_ENDPOINT = 18,
 	RECORD_TLS_HANDSHAKE = 19,
 	RECORD_STDIO_DATA = 32,
+	RECORD_FILE_CHANGE = 48,
+	RECORD_FILE_IO = 49,
 	RECORD_NET_SOCKET = 64,
 	RECORD_NET_DATA = 65,
 };
@@ -188,6 +190,67 @@ struct stdio_data {
 	/* __u8 payload[len] */
 };
 
+enum file_change_kind {
+	FILE_OPEN = 1,
+	FILE_TRUNCATE = 2,
+	FILE_RENAME = 3,
+	FILE_LINK = 4,
+	FILE_SYMLINK = 5,
+	FILE_UNLINK = 6,
+	FILE_MKDIR = 7,
+	FILE_RMDIR = 8,
+	FILE_CHMOD = 9,
+	FILE_CHOWN = 10,
+};
+
+/*
+ * An operation on a path, done or failed. Followed by path, its base, target
+ * and its base, in that order. A path is as the program gave it; its base, the
+ * kernel's own path of what it is relative to, is empty where it is absolute.
+ * What was opened has the kernel's own path. RECORD_TRUNCATED: a path has lost
+ * its beginning or its end.
+ */
+struct file_change {
+	struct record_header header;
+	__u64 file;		/* OPEN of a regular file: names it in each file_io of this descriptor; else 0 */
+	__u64 length;		/* TRUNCATE */
+	__s32 result;		/* of the system call: a descriptor, 0, or an errno below 0 */
+	__u32 flags;		/* OPEN: O_*; RENAME: RENAME_* */
+	__u32 at_flags;		/* AT_* of the calls that take them */
+	__u32 mode;		/* permission bits asked for */
+	__u32 uid;		/* CHOWN; all ones: left as it was */
+	__u32 gid;
+	__u16 path_len;
+	__u16 base_len;
+	__u16 target_len;
+	__u16 target_base_len;
+	__u8 change;		/* enum file_change_kind */
+	__u8 created;		/* OPEN made the file */
+	__u8 reserved[6];
+	/* char text[path_len + base_len + target_len + target_base_len] */
+};
+
+/*
+ * What a process read and wrote through one descriptor of a regular file since
+ * the last such record. Without calls: only names the file, which was open
+ * before it was seen. The device is its superblock's.
+ */
+struct file_io {
+	struct record_header header;
+	__u64 file;		/* as in file_change; 0: path follows and nothing else belongs to it */
+	__u64 inode;
+	__u64 device;
+	__u64 first_ns;		/* CLOCK_BOOTTIME of the first and of the last call */
+	__u64 last_ns;
+	__u64 read_bytes;
+	__u64 read_calls;
+	__u64 written_bytes;
+	__u64 write_calls;
+	__s32 fd;
+	__u32 path_len;
+	/* char path[path_len] */
+};
+
 enum net_event {
 	NET_CONNECT = 1,
 	NET_ACCEPT = 2,
@@ -267,6 +330,7 @@ enum counter_source {
 	COUNT_PROCESS = 0,
 	COUNT_TLS = 1,
 	COUNT_STDIO = 2,
+	COUNT_FILE = 3,
 	COUNT_NET = 4,
 	COUNT_SOURCES = 8,
 };
@@ -280,7 +344,9 @@ enum counter {
 	COUNT_TRUNCATED_BYTES = 5, /* payload bytes cut by the cap */
 	COUNT_MISSED = 6,	/* calls that ended without their start */
 	COUNT_CALLS = 7,	/* calls of traced processes that carried payload */
-	COUNTERS_PER_SOURCE = 8,
+	COUNT_COMPAT = 8,	/* calls of 32-bit programs, which are not decoded */
+	COUNT_UNMERGED = 9,	/* calls told one by one, because the map that adds them up was full */
+	COUNTERS_PER_SOURCE = 16,
 };
 
 #ifdef __cplusplus
@@ -297,6 +363,8 @@ _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
 _Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
 _Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");
+_Static_assert(sizeof(struct file_change) == 120, "file_change");
+_Static_assert(sizeof(struct file_io) == 144, "file_io");
 _Static_assert(sizeof(struct net_socket) == 160, "net_socket");
 _Static_assert(sizeof(struct net_data) == 152, "net_data");
 

@@ -167,6 +167,7 @@ struct file {
 	file_ref_t f_ref;
 	struct inode *f_inode;
 	struct path f_path;
+	unsigned int f_mode;
 	void *private_data;
 };
 

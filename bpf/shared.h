@@ -51,5 +51,9 @@ struct cpu_state {
 #define MAX_FDS_AT_EXIT 4096
 /* Messages of one sendmmsg or recvmmsg that are looked at. */
 #define MAX_MESSAGES 64
+/* Descriptors of regular files whose bytes are added up; calls on further ones are told one by one. */
+#define MAX_OPEN_FILES 32768
+/* Processes that have such descriptors. */
+#define MAX_FILE_PROCESSES 16384
 
 #endif

@@ -19,6 +19,7 @@
 .endm
 
 	.section .rodata
+	embed file, "file.bpf.o"
 	embed net, "net.bpf.o"
 	embed process, "process.bpf.o"
 	embed stdio, "stdio.bpf.o"

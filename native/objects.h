@@ -5,6 +5,8 @@
 #include <cstdint>
 
 extern "C" {
+extern const unsigned char file_object[];
+extern const uint64_t file_object_size;
 extern const unsigned char net_object[];
 extern const uint64_t net_object_size;
 extern const unsigned char process_object[];

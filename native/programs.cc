@@ -33,10 +33,11 @@ struct ObjectSource {
   const uint64_t& size;
 };
 
-// In the order of their loading and attaching: at the end of a process net tells of its sockets before
+// In the order of their loading and attaching: at the end of a process net and file tell what they know of it before
 // process takes it out of the traced set. A family may have several objects; that of processes is always loaded.
 const ObjectSource kObjects[] = {
     {"net", "net", net_object, net_object_size},
+    {"file", "file", file_object, file_object_size},
     {"process", "process", process_object, process_object_size},
     {"stdio", "stdio", stdio_object, stdio_object_size},
     {"tls", "tls", tls_object, tls_object_size},
@@ -310,11 +311,15 @@ Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
 }
 
 Failure Programs::Sweep() {
-  const bpf_program* program = FindProgram("sweep_sockets");
-  if (program == nullptr) return std::nullopt;
-  LIBBPF_OPTS(bpf_test_run_opts, options);
-  const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
-  if (result < 0) return Explain("BPF_ATTACH_FAILED", "look for closed sockets", -result, nullptr);
+  for (const Object& object : objects_) {
+    bpf_program* program;
+    bpf_object__for_each_program(program, object.get()) {
+      if (!IsOnDemand(program)) continue;
+      LIBBPF_OPTS(bpf_test_run_opts, options);
+      const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+      if (result < 0) return Explain("BPF_ATTACH_FAILED", std::string("run ") + bpf_program__name(program), -result, nullptr);
+    }
+  }
   return std::nullopt;
 }
 

@@ -58,7 +58,7 @@ class Programs {
   bool IsTraced(uint32_t pid) const;
   Failure TraceComm(const std::string& comm);
 
-  // Reports sockets that have ended unnoticed. Nothing to do without the net programs.
+  // Runs the programs that report what the maps hold: bytes of files so far, sockets that ended unnoticed.
   Failure Sweep();
 
   Failure AttachUprobe(const UprobeTarget& target, uint32_t* id);

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentsightError, causeText } from './errors.ts';
 
-export type ProgramFamily = 'process' | 'net' | 'tls' | 'stdio';
+export type ProgramFamily = 'process' | 'file' | 'net' | 'tls' | 'stdio';
 
 export interface CaptureOptions {
   readonly families: readonly ProgramFamily[];
@@ -91,7 +91,10 @@ export interface Capture {
   /** Returns an id for detach. */
   attachUprobe(target: UprobeTarget): number;
   detachUprobe(id: number): void;
-  /** Reports the end of sockets that ended in another way than by a close that was seen: as records, to be drained. */
+  /**
+   * Reports what the kernel's programs hold, as records to be drained: bytes of files that were not told yet, and
+   * the end of sockets that ended in another way than by a close that was seen.
+   */
   sweep(): void;
   /**
    * Starts the drain thread. `onBatch` runs on the JavaScript thread; when it

@@ -66,7 +66,7 @@ const tlsHandshake = z.object({
 const fileChange = z.object({
   event: z.enum(['OPEN', 'TRUNCATE', 'RENAME', 'LINK', 'SYMLINK', 'UNLINK', 'MKDIR', 'RMDIR', 'CHMOD', 'CHOWN']),
   path: z.string(), target: z.string().nullable(), error: errno, flags: z.array(z.string()), created: z.boolean().nullable(),
-  mode: count.nullable(), length: count.nullable(), count, span_ms: z.number(), truncated: z.boolean(),
+  mode: count.nullable(), length: count.nullable(), uid: count.nullable(), gid: count.nullable(), count, span_ms: z.number(), truncated: z.boolean(),
 }) satisfies z.ZodType<FileChange>;
 
 const fileIo = z.object({

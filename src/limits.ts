@@ -25,6 +25,10 @@ export const LIMITS = {
   descriptorsPerProcess: 1024,
   /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
   descriptorPaths: 4096,
+  /** Open files of one process whose path is kept; beyond it the oldest is only known by its inode, and counted. */
+  namedFilesPerProcess: 4096,
+  /** Operations on files of one second that are looked at for repeats; at it what is held is told early. */
+  fileRepeats: 8192,
   /** Connections whose name and endpoint are kept between records, as many as the kernel keeps; at it the oldest is forgotten and counted. */
   connectionNames: 16_384,
   /** Sockets of which something must be remembered between records (names, the start of a greeting); the oldest is forgotten and counted. */

@@ -145,6 +145,7 @@ function familiesFor(sources: readonly Source[]): readonly ProgramFamily[] {
   const wantsHttp = sources.includes('http') || sources.includes('sse');
   if (wantsHttp || sources.includes('tls')) families.push('tls');
   if (wantsHttp || sources.includes('net')) families.push('net');
+  if (sources.includes('file')) families.push('file');
   if (sources.includes('stdio')) families.push('stdio');
   return families;
 }

@@ -10,6 +10,7 @@ import type { Event } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
 import { Counters } from '../stats.ts';
+import { createFileDecoder } from './decode-file.ts';
 import { createIoDecoder } from './decode-io.ts';
 import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
@@ -30,6 +31,8 @@ export interface DecoderOptions {
 
 export interface Decoder {
   decode(batch: Buffer): Event[];
+  /** What waits for further records of its second. Call it once a second and at the end. */
+  settle(): Event[];
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -42,6 +45,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const io = createIoDecoder(options);
   const tls = createTlsDecoder(options);
   const net = createNetDecoder(options);
+  const files = createFileDecoder(options);
 
   function decode(batch: Buffer): Event[] {
     const events: Event[] = [];
@@ -56,7 +60,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         break;
       }
       sequences.see(view.getUint32(offset + HEADER.sequence, true), view.getUint32(offset + HEADER.sequence + 4, true));
-      const event = decodeRecord(batch, view, offset, size, events);
+      const event = decodeRecord({ batch, view, offset, size }, events);
       if (event !== null) events.push(event);
       records++;
       offset += size;
@@ -65,8 +69,9 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return events;
   }
 
-  /** null when there is no event, or when several were added to `events`. */
-  function decodeRecord(batch: Buffer, view: DataView, offset: number, size: number, events: Event[]): Event | null {
+  /** null when there is no event, or when those that there are were added to `events`. */
+  function decodeRecord(place: Omit<RecordView, 'process'>, events: Event[]): Event | null {
+    const { view, offset, size } = place;
     const kind = view.getUint16(offset + HEADER.kind, true);
     const least = LEAST_SIZE[kind];
     if (least === undefined) {
@@ -75,7 +80,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     }
     if (size < least) return malformed(size);
     const process = processes.entryAt(view, offset);
-    const record: RecordView = { batch, view, offset, size, process };
+    const record: RecordView = { ...place, process };
     switch (kind) {
       case RECORD_KIND.RECORD_STDIO_DATA:
         return io.stdio(record) ?? malformed(size);
@@ -87,6 +92,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
         return tls.handshake(record) ?? malformed(size);
       case RECORD_KIND.RECORD_TLS_CLOSE:
         return tls.close(record);
+      case RECORD_KIND.RECORD_FILE_CHANGE:
+        return files.change(record, events) ? null : malformed(size);
+      case RECORD_KIND.RECORD_FILE_IO:
+        return files.io(record, events) ? null : malformed(size);
       case RECORD_KIND.RECORD_PROCESS_FORK:
         return decodeFork(record, options);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
@@ -95,6 +104,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       case RECORD_KIND.RECORD_NET_DATA:
         return net.decode(record, events) ? null : malformed(size);
       default: {
+        events.push(...files.end(process));
         const event = decodeExit(record, options);
         processes.retire(process);
         return event;
@@ -110,7 +120,11 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   return {
     decode,
-    counters: () => ({ ...counters.snapshot(), ...processes.counters(), ...tls.counters(), ...net.counters(), sequence_gaps: sequences.missing() }),
+    settle: () => files.settle(),
+    counters: () => ({
+      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...net.counters(),
+      sequence_gaps: sequences.missing(),
+    }),
   };
 }
 
@@ -124,6 +138,8 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_TLS_ENDPOINT]: SIZE.tls_endpoint,
   [RECORD_KIND.RECORD_TLS_HANDSHAKE]: SIZE.tls_handshake,
   [RECORD_KIND.RECORD_STDIO_DATA]: SIZE.stdio_data,
+  [RECORD_KIND.RECORD_FILE_CHANGE]: SIZE.file_change,
+  [RECORD_KIND.RECORD_FILE_IO]: SIZE.file_io,
   [RECORD_KIND.RECORD_NET_SOCKET]: SIZE.net_socket,
   [RECORD_KIND.RECORD_NET_DATA]: SIZE.net_data,
 };

@@ -12,6 +12,8 @@ export const RECORD_KIND = {
   RECORD_TLS_ENDPOINT: 18,
   RECORD_TLS_HANDSHAKE: 19,
   RECORD_STDIO_DATA: 32,
+  RECORD_FILE_CHANGE: 48,
+  RECORD_FILE_IO: 49,
   RECORD_NET_SOCKET: 64,
   RECORD_NET_DATA: 65,
 } as const;
@@ -34,6 +36,8 @@ export const SIZE = {
   tls_endpoint: 128,
   tls_handshake: 88,
   stdio_data: 112,
+  file_change: 120,
+  file_io: 144,
   net_socket: 160,
   net_data: 152,
 } as const;
@@ -187,6 +191,51 @@ export const ENDPOINT = {
   remote: 32,
 } as const;
 
+export const FILE_CHANGE = {
+  file: 64,
+  length: 72,
+  result: 80,
+  flags: 84,
+  at_flags: 88,
+  mode: 92,
+  uid: 96,
+  gid: 100,
+  path_len: 104,
+  base_len: 106,
+  target_len: 108,
+  target_base_len: 110,
+  change: 112,
+  created: 113,
+  reserved: 114,
+} as const;
+
+export const FILE_IO = {
+  file: 64,
+  inode: 72,
+  device: 80,
+  first_ns: 88,
+  last_ns: 96,
+  read_bytes: 104,
+  read_calls: 112,
+  written_bytes: 120,
+  write_calls: 128,
+  fd: 136,
+  path_len: 140,
+} as const;
+
+export const FILE_CHANGE_KIND = {
+  FILE_OPEN: 1,
+  FILE_TRUNCATE: 2,
+  FILE_RENAME: 3,
+  FILE_LINK: 4,
+  FILE_SYMLINK: 5,
+  FILE_UNLINK: 6,
+  FILE_MKDIR: 7,
+  FILE_RMDIR: 8,
+  FILE_CHMOD: 9,
+  FILE_CHOWN: 10,
+} as const;
+
 export const DIRECTION = { IO_READ: 0, IO_WRITE: 1 } as const;
 
 export const TLS_LIBRARY = {
@@ -198,7 +247,7 @@ export const TLS_LIBRARY = {
   TLS_GO: 6,
 } as const;
 
-export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_NET: 4 } as const;
+export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_FILE: 3, COUNT_NET: 4 } as const;
 
 export const COUNTER = {
   COUNT_DELIVERED: 0,
@@ -209,4 +258,6 @@ export const COUNTER = {
   COUNT_TRUNCATED_BYTES: 5,
   COUNT_MISSED: 6,
   COUNT_CALLS: 7,
+  COUNT_COMPAT: 8,
+  COUNT_UNMERGED: 9,
 } as const;

@@ -242,6 +242,7 @@ class LiveCapture implements CaptureRunner {
     if (open === null || this.#closed) return;
     open.capture.sweep();
     this.#emitLosses(open.capture.kernelCounters());
+    this.#emit(this.#ownTrees.without(open.decoder.settle()));
     const ended = endedUnseen(this.#processes.live(), this.#options.identity);
     if (ended.length === 0) return;
     await open.capture.drain();
@@ -269,6 +270,7 @@ class LiveCapture implements CaptureRunner {
       open.capture.sweep();
       await open.capture.drain();
       await open.tls?.finish();
+      this.#emit(this.#ownTrees.without(open.decoder.settle()));
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }
     this.#close();

@@ -56,7 +56,7 @@ export function everySource(): Event[] {
     eventOf('tls', { event: 'ENDPOINT', connection: 'c1', endpoint: ENDPOINT, evidence: 'proven' }),
     eventOf('tls', { event: 'HANDSHAKE', connection: 'c1', ok: true, latency_ms: 12.5, library: 'openssl' }),
     eventOf('file', {
-      event: 'OPEN', path: '/tmp/é', target: null, error: null, flags: ['write', 'create'], created: true, mode: 0o644, length: null,
+      event: 'OPEN', path: '/tmp/é', target: null, error: null, flags: ['write', 'create'], created: true, mode: 0o644, length: null, uid: null, gid: null,
       count: 2, span_ms: 1.5, truncated: false,
     }),
     eventOf('file', {
