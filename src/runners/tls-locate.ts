@@ -23,6 +23,8 @@ import { C_LIBRARY_NAMES, planCLibrary } from './tls-c-libraries.ts';
 export interface PlannedProbe {
   readonly program: UprobeProgram;
   readonly offset: number;
+  /** Where a file has several libraries inside: whose this is, when it is not the plan's. */
+  readonly library?: TlsLibrary;
 }
 
 export type TlsPlan =

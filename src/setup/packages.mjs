@@ -14,7 +14,7 @@ const APT_LOCK_SECONDS = 300;
 const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3', 'g++', 'util-linux'];
 
 /** To compile the BPF programs and to be traced by the tests. */
-const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static'];
+const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static', 'android-libboringssl', 'libssl-dev'];
 
 /** @type {readonly { what: string, found: () => boolean }[]} */
 const RUN_NEEDS = [
