@@ -47,6 +47,11 @@ export const LIMITS = {
   tlsScans: 4096,
   /** How long the search of a program's code keeps the thread from the ring: at full load some megabytes arrive in it. */
   tlsSearchSliceMs: 8,
+  /** A program with less code than this is not searched: the smallest libssl is three times as large. */
+  tlsSearchCodeBytes: 128 * KIB,
+  /** Searched files whose result is kept on disk, and the size of one; the oldest go first. */
+  locatedFiles: 4096,
+  locatedFileBytes: 256 * KIB,
   /** Rows of the TLS report at the end of a run. */
   tlsReportRows: 256,
 

@@ -5,10 +5,13 @@ import type { ProcessTable } from '../decode/process-table.ts';
 import type { ProbeData } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
+import { locatedDir } from '../paths.ts';
 import type { StageStats } from '../stats.ts';
 import { BootClock } from '../time.ts';
 import { createDescriptors, type Descriptors } from './descriptors.ts';
 import { kernelStats } from './loss.ts';
+import { createLadder } from './locate/ladder.ts';
+import { createLocatedStore } from './locate/located-store.ts';
 import { createTlsFiles } from './tls-files.ts';
 import { createTlsTargets, type TlsTargets } from './tls-targets.ts';
 
@@ -50,7 +53,7 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     const descriptors = createDescriptors();
     const decoder = createDecoder({ clock, identity, processes, readPath: descriptors.readPath });
     const tls = families.includes('tls') ? createTlsTargets({
-      files: createTlsFiles({ addon, capture, onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
+      files: createTlsFiles({ addon, capture, ladder: createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) }), onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
     }) : null;
     return { capture, decoder, descriptors, tls };
   } catch (error) {

@@ -7,11 +7,12 @@
 import type { Addon, Capture } from '../addon.ts';
 import { tlsLibraryNumber } from '../decode/tls-library.ts';
 import { causeText } from '../errors.ts';
-import type { ProbeData, TlsLibrary } from '../event.ts';
+import type { ProbeData, ProbeStep, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import type { Found, Ladder } from './locate/ladder.ts';
 import { isSameFile, statFile } from './mapped-file.ts';
-import { locateTls, type PlannedProbe, type TlsPlan } from './tls-locate.ts';
+import type { TlsPlan } from './tls-locate.ts';
 import { neededFiles } from './tls-needed.ts';
 
 export interface TlsFile {
@@ -37,10 +38,11 @@ export interface TlsFiles {
 export interface TlsFilesOptions {
   readonly addon: Addon;
   readonly capture: Capture;
+  readonly ladder: Ladder;
   readonly onProbe: (probe: ProbeData) => void;
 }
 
-export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): TlsFiles {
+export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOptions): TlsFiles {
   const files = new Map<string, TlsFile>();
   /** Those that are being searched now. */
   const searches = new Map<string, Promise<TlsFile | null>>();
@@ -67,26 +69,27 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
   }
 
   async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
-    const plan = await locateTls(place, addon.readElf);
+    const found = await ladder.locate(place);
     if (closed) return null;
-    const file = hook(path, place, plan);
-    tell(file, plan);
+    const file = hook(path, place, found.plan);
+    tell(file, found);
     return file;
   }
 
-  function tell({ path, state, library, reason }: TlsFile, plan: TlsPlan): void {
+  function tell({ path, state, library, reason }: TlsFile, { plan, buildId, steps }: Found): void {
     if (state === 'none') return;
     counters.add(state);
+    const attached: readonly ProbeStep[] = plan.kind === 'hook' ? [{ step: 'attach', outcome: reason ?? `${plan.probes.length} probes` }] : [];
     const hooked = plan.kind === 'hook' && state === 'attached';
     onProbe({
       path,
-      build_id: null,
+      build_id: buildId,
       library,
       status: state === 'unsupported' ? 'absent' : state,
       method: hooked ? plan.method : null,
       functions: hooked ? plan.functions : [],
       reason,
-      steps: [],
+      steps: [...steps, ...attached],
     });
   }
 
@@ -113,21 +116,23 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
       case 'failed':
         return { path, state: 'failed', library: null, reason: plan.reason };
       case 'hook': {
-        const reason = attach(place, plan.probes, tlsLibraryNumber(plan.library));
+        const reason = attach(place, plan);
         return { path, state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
       }
     }
   }
 
   /** All probes of a file or none: half of them would show half a conversation. null, or why not. */
-  function attach(place: string, probes: readonly PlannedProbe[], cookie: number): string | null {
+  function attach(place: string, { library: main, probes }: Extract<TlsPlan, { kind: 'hook' }>): string | null {
     if (counters.get('probes') + probes.length > LIMITS.tlsProbes) {
       counters.add('refused_probes', probes.length);
       return `the limit of ${LIMITS.tlsProbes} probes is reached`;
     }
     const ids: number[] = [];
     try {
-      for (const { program, offset } of probes) ids.push(capture.attachUprobe({ program, path: place, offset, pid: null, cookie }));
+      for (const { program, offset, library = main } of probes) {
+        ids.push(capture.attachUprobe({ program, path: place, offset, pid: null, cookie: tlsLibraryNumber(library) }));
+      }
     } catch (error) {
       for (const id of ids) capture.detachUprobe(id);
       return causeText(error);
@@ -146,7 +151,10 @@ export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): Tl
   return {
     look,
     lookAtNeeded,
-    counters: () => counters.snapshot(),
-    close: () => void (closed = true),
+    counters: () => ({ ...counters.snapshot(), ...ladder.counters() }),
+    close() {
+      closed = true;
+      ladder.close();
+    },
   };
 }

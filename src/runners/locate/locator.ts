@@ -44,9 +44,15 @@ export function finish(search: Search): Located {
   }
 }
 
-/** Runs it in slices: the thread is given back after each one. */
-export async function finishInSlices(search: Search, sliceMs: number): Promise<Located> {
+export interface SliceOptions {
+  readonly sliceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Runs it in slices: the thread is given back after each one. Rejects when it is aborted. */
+export async function finishInSlices(search: Search, { sliceMs, signal }: SliceOptions): Promise<Located> {
   for (;;) {
+    signal.throwIfAborted();
     const endMs = performance.now() + sliceMs;
     do {
       const step = search.next();
