@@ -37,7 +37,7 @@ export interface TlsFiles {
 
 export interface TlsFilesOptions {
   readonly addon: Addon;
-  readonly capture: Capture;
+  readonly capture: Pick<Capture, 'attachUprobe' | 'detachUprobe'>;
   readonly ladder: Ladder;
   readonly onProbe: (probe: ProbeData) => void;
 }

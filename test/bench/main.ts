@@ -16,6 +16,8 @@ const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['ring', async () => (await import('./ring.ts')).ringBench],
   ['chain', async () => (await import('./chain.ts')).chainBench],
   ['tls', async () => (await import('./tls.ts')).tlsBench],
+  ['attach', async () => (await import('./attach.ts')).attachBench],
+  ['first-bytes', async () => (await import('./first-bytes.ts')).firstBytesBench],
   ['start', async () => (await import('./start.ts')).startBench],
   ['store', async () => (await import('./store.ts')).storeBench],
   ['page', async () => (await import('./page.ts')).pageBench],
@@ -27,7 +29,7 @@ async function main(names: readonly string[]): Promise<number> {
   const unknown = names.filter((name) => !benches.has(name));
   if (unknown.length > 0) {
     const all = await Promise.all([...benches.values()].map((load) => load()));
-    print('usage: npm run bench [-- NAME…]', ...all.map(({ name, about }) => `  ${name.padEnd(8)}${about}`));
+    print('usage: npm run bench [-- NAME…]', ...all.map(({ name, about }) => `  ${name.padEnd(12)}${about}`));
     return names.includes('--help') ? 0 : 2;
   }
   if (process.getuid?.() !== 0) {
