@@ -22,8 +22,11 @@ namespace {
 
 // Rest after a pass. Every executable mapping of every process on the machine
 // wakes the thread: with a rest, a build that starts a thousand programs a
-// second costs a thousand wake-ups, not eight thousand.
+// second costs a thousand wake-ups, not eight thousand. There is none after a
+// file that is new to us: its process will soon map the library that matters.
 constexpr int kRestMs = 1;
+// Files remembered for that; at it all are new again.
+constexpr size_t kKnownMax = 16384;
 // Files that wait for JavaScript: what a thousand programs map at their start.
 constexpr size_t kQueueMax = 16384;
 
@@ -121,8 +124,8 @@ void Sideband::Stop() {
 
 void Sideband::Run() {
   while (Wait(true, -1)) {
-    ReadRings();
-    if (!Wait(false, kRestMs)) return;
+    const bool is_new = ReadRings();
+    if (!is_new && !Wait(false, kRestMs)) return;
   }
 }
 
@@ -135,12 +138,15 @@ bool Sideband::Wait(bool for_records, int timeout_ms) {
   return (fds[0].revents & POLLIN) == 0;
 }
 
-void Sideband::ReadRings() {
+// Whether a file was among them that no traced process had mapped before.
+bool Sideband::ReadRings() {
+  const size_t known_before = known_.size();
   uint64_t lost = 0;
   for (PerfRing& ring : rings_) {
     lost += ring.Read([this](const MapRecord& record) { Add(record); });
   }
-  if (found_.empty() && lost == 0) return;
+  const bool is_new = known_.size() > known_before;
+  if (found_.empty() && lost == 0) return false;
   std::unique_lock lock(mutex_);
   const size_t room = std::min(found_.size(), kQueueMax - queue_.size());
   queue_.insert(queue_.end(), std::make_move_iterator(found_.begin()), std::make_move_iterator(found_.begin() + room));
@@ -149,12 +155,16 @@ void Sideband::ReadRings() {
   found_.clear();
   // Anything but napi_ok: the environment is ending, and its finalizer stops us.
   if (!notified_ && !stopping_) notified_ = notifier_.NonBlockingCall() == napi_ok;
+  return is_new;
 }
 
 void Sideband::Add(const MapRecord& record) {
   traced entry;
   if (bpf_map_lookup_elem(traced_fd_.get(), &record.pid, &entry) != 0) return;
-  found_.push_back({record.pid, FileText(record), std::string(record.path), RangeText(record)});
+  std::string file = FileText(record);
+  if (known_.size() >= kKnownMax) known_.clear();
+  known_.insert(file);
+  found_.push_back({record.pid, std::move(file), std::string(record.path), RangeText(record)});
 }
 
 void Sideband::CallJs(Napi::Env env, Napi::Function on_mappings, Sideband* sideband, void*) {

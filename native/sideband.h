@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "native/perf_ring.h"
@@ -49,7 +50,7 @@ class Sideband : public std::enable_shared_from_this<Sideband> {
 
   // Its own thread.
   void Run();
-  void ReadRings();
+  bool ReadRings();
   void Add(const MapRecord& record);
   // False: it is time to end.
   bool Wait(bool for_records, int timeout_ms);
@@ -70,6 +71,7 @@ class Sideband : public std::enable_shared_from_this<Sideband> {
 
   // Its own thread only.
   std::vector<Mapping> found_;
+  std::unordered_set<std::string> known_;
 
   std::mutex mutex_;
   // Below: under mutex_.

@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { loadAddon, type Capture } from '../../src/addon.ts';
+import { createLadder } from '../../src/runners/locate/ladder.ts';
 import { createTlsFiles } from '../../src/runners/tls-files.ts';
 import { systemTlsLibraries } from '../../src/runners/tls-system.ts';
 import { CERTIFICATE_PROGRAM } from '../helpers/files.ts';
@@ -78,7 +79,9 @@ async function hook(mode: Mode): Promise<() => void> {
     attachUprobe: (target) => capture.attachUprobe({ ...target, pid }),
     detachUprobe: (id) => capture.detachUprobe(id),
   };
-  const files = createTlsFiles({ addon: loadAddon(), capture: scoped, onProbe: () => undefined });
+  const addon = loadAddon();
+  const ladder = createLadder({ readElf: addon.readElf, store: null });
+  const files = createTlsFiles({ addon, capture: scoped, ladder, onProbe: () => undefined });
   const looked = await Promise.all(systemTlsLibraries().map((path) => files.look(path)));
   if (!looked.some((file) => file?.state === 'attached')) throw new Error('the installed OpenSSL was not hooked');
   return () => capture.close();
