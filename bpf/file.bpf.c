@@ -17,6 +17,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 /* The kernel's FMODE_CREATED; the same bit in 6.1, 6.12 and 6.18. */
 #define FMODE_CREATED 0x100000
 #define EBADF 9
+#define EFAULT 14
 /* ERESTARTSYS and its like: the call is about to be made again. */
 #define FIRST_RESTART 512
 
@@ -96,7 +97,9 @@ static __noinline void send_change(struct cpu_state *cpu, __u32 root, struct req
 		record->header.flags |= RECORD_TRUNCATED;
 	if (scratch->fault) {
 		record->header.flags |= RECORD_READ_FAULT;
-		count(cpu, COUNT_FILE, COUNT_READ_FAULT, 1);
+		/* What the kernel could not read either is no loss of ours. */
+		if (result != -EFAULT)
+			count(cpu, COUNT_FILE, COUNT_READ_FAULT, 1);
 	}
 	size = scratch->used;
 	barrier_var(size);

@@ -31,6 +31,11 @@ export function createFileRepeats(limit: number = LIMITS.fileRepeats): FileRepea
   let size = 0;
 
   function add(process: ProcessEntry, event: FileChangeEvent, events: Event[]): void {
+    // Two paths that lost a part may be different ones.
+    if (event.data.truncated) {
+      events.push(event);
+      return;
+    }
     const key = keyOf(event.data);
     let operations = byProcess.get(process);
     const held = operations?.get(key);
@@ -72,6 +77,6 @@ function eventOf({ event, count, last }: Held): FileEvent {
 
 /** No path holds a NUL. */
 function keyOf(data: FileChange): string {
-  const { event, error, created, mode, length, uid, gid, flags, truncated } = data;
-  return `${event} ${error} ${created} ${mode} ${length} ${uid} ${gid} ${truncated} ${flags.join()}\0${data.path}\0${data.target}`;
+  const { event, error, created, mode, length, uid, gid, flags } = data;
+  return `${event} ${error} ${created} ${mode} ${length} ${uid} ${gid} ${flags.join()}\0${data.path}\0${data.target}`;
 }

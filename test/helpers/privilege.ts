@@ -17,6 +17,12 @@ export function itAsRoot(name: string, body: () => void | Promise<void>): void {
   else it.skip(`${name} (skipped: needs root)`, body);
 }
 
+/** One test of what only x86-64 has. */
+export function itOnX64(name: string, body: () => void | Promise<void>): void {
+  if (process.arch === 'x64') it(name, body);
+  else it.skip(`${name} (skipped: needs an x86-64 machine)`, body);
+}
+
 /** Tests that boot kernels of Debian for x86-64 need that processor as well as root. */
 export function describeGuests(name: string, body: () => void): void {
   if (process.arch === 'x64') describeKernel(name, body);

@@ -90,6 +90,14 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     expect(ofSource(events, 'tls').length + lost(events, 'tls')).toBe(2 * rounds + closes);
   });
 
+  it('file: each operation is an event, one of several in an event, or counted', async () => {
+    const count = 30_000;
+    const events = await floodStopped({ program: 'files', args: () => [dir.path, 'opens', String(count)] });
+    const delivered = ofSource(events, 'file').filter(({ data }) => data['event'] === 'OPEN' && data['error'] === 'ENOENT');
+    const told = delivered.reduce((sum, { data }) => sum + Number(data['count']), 0);
+    expect(told + lost(events, 'file')).toBe(count);
+  });
+
   it('process: each start and end is an event or counted', async () => {
     const count = 3000;
     const events = await floodStopped({ program: 'forks', args: () => [String(count)] });

@@ -14,6 +14,7 @@ const FILES = [
   'test/kernel/addon-tls.test.ts',
   'test/kernel/capture-tls.test.ts',
   'test/kernel/doctor.test.ts',
+  'test/kernel/file.test.ts',
 ];
 
 /** Tests that show nothing more on another kernel and take more than half a minute under emulation. */

@@ -163,6 +163,11 @@ describe('equal operations', () => {
     expect(changes(one.decode(open(5, 9_000_000n)))).toMatchObject([{ count: 1 }]);
   });
 
+  test('whose paths lost a part are each told: they may be different', () => {
+    const cut = changeRecord({ pid: 5, change: FILE_OPEN, path: '/x', flags: RECORD_FLAG.RECORD_TRUNCATED });
+    expect(changes(decoder().decode(Buffer.concat([cut, cut])))).toMatchObject([{ count: 1 }, { count: 1 }]);
+  });
+
   test('are told before the end of their process', () => {
     const one = decoder();
     const events = one.decode(Buffer.concat([open(5, 1n), open(5, 2n), exitRecord({ pid: 5 })]));
