@@ -16,7 +16,7 @@ export interface RunningCapture {
   readonly done: Promise<void>;
 }
 
-export type CaptureTestOptions = Partial<Omit<CaptureRunnerOptions, 'addon' | 'launcherPath' | 'identity'>>;
+export type CaptureTestOptions = Partial<Omit<CaptureRunnerOptions, 'launcherPath' | 'identity'>>;
 
 export function startCapture(options: CaptureTestOptions): RunningCapture {
   const runner = createCaptureRunner({

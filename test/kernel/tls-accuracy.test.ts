@@ -1,5 +1,9 @@
-/** 80 requests at once from one process to 4 servers: each of their bytes at the right port. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+/**
+ * 80 requests at once from one process to 4 servers: each of their bytes at the
+ * right port, by the tracepoints of sockets and as on kernels that lack them.
+ */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadAddon, type Addon } from '../../src/addon.ts';
 import { captureCommand, command } from '../helpers/live-capture.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { expectRightPorts, startPortServers, type PortServers } from '../helpers/tls-clients.ts';
@@ -34,14 +38,23 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 `;
 
-describeKernel('80 requests at once to 4 TLS servers are seen at the right port', () => {
+const addon = (): Addon => loadAddon();
+const oldAddon = (): Addon => {
+  const real = loadAddon();
+  return { ...real, openCapture: (options) => real.openCapture({ ...options, ignoreSocketTracepoints: true }) };
+};
+
+describe.each([
+  ['tracepoints of sockets', addon],
+  ['the ends of system calls', oldAddon],
+])('by %s', (_how, open) => describeKernel('80 requests at once to 4 TLS servers are seen at the right port', () => {
   let servers: PortServers;
   beforeEach(async () => { servers = await startPortServers(SERVERS); });
   afterEach(() => servers.close());
 
   async function expectAccuracy(program: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<void> {
     const launch = command(program, [...args, ...servers.urls(REQUESTS)], env === undefined ? {} : { env: { ...process.env, ...env } });
-    const { events, runner } = await captureCommand(launch, { families: ['process', 'tls'] });
+    const { events, runner } = await captureCommand(launch, { addon: open(), families: ['process', 'tls'] });
     expect(await runner.exit).toMatchObject({ exitCode: 0 });
     expect(servers.answered).toHaveLength(REQUESTS);
     expectRightPorts(events, servers);
@@ -51,4 +64,4 @@ describeKernel('80 requests at once to 4 TLS servers are seen at the right port'
   test('of fetch', () => expectAccuracy(process.execPath, ['--input-type=module', '-e', NODE_FETCH], { NODE_EXTRA_CA_CERTS: servers.certPath }));
   test('of Python with asyncio', () => expectAccuracy('/usr/bin/python3', ['-c', ASYNCIO, servers.certPath]));
   test('of Python with a thread for each', () => expectAccuracy('/usr/bin/python3', ['-c', THREADS, servers.certPath]));
-});
+}));

@@ -13,6 +13,7 @@ const FILES = [
   'test/kernel/addon-stdio.test.ts',
   'test/kernel/addon-tls.test.ts',
   'test/kernel/capture-tls.test.ts',
+  'test/kernel/tls-programs.test.ts',
   'test/kernel/doctor.test.ts',
   'test/kernel/file.test.ts',
 ];
