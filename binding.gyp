@@ -15,6 +15,7 @@
         'native/perf_ring.cc',
         'native/programs.cc',
         'native/ring_reader.cc',
+        'native/selection.cc',
         'native/sideband.cc',
         'native/uprobe_multi.cc',
       ],

@@ -2,6 +2,7 @@
 #include "native/programs.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -119,9 +120,21 @@ Error Explain(const char* fallback_code, const std::string& what, int number, co
 }
 
 Failure CheckBtf() {
-  if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) return std::nullopt;
-  return Error{"BTF_MISSING", "could not read /sys/kernel/btf/vmlinux: " + ErrnoText(errno),
-               "use a kernel that was built with CONFIG_DEBUG_INFO_BTF=y"};
+  constexpr char kPath[] = "/sys/kernel/btf/vmlinux";
+  const auto missing = [&](const std::string& cause) {
+    return Error{"BTF_MISSING", std::string("could not read ") + kPath + ": " + cause,
+                 "use a kernel that was built with CONFIG_DEBUG_INFO_BTF=y"};
+  };
+  const Fd file(open(kPath, O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return missing(ErrnoText(errno));
+  // A container that hides it puts an empty file there: readable says nothing yet.
+  uint16_t magic = 0;
+  constexpr uint16_t kBtfMagic = 0xeb9f;
+  const ssize_t got = read(file.get(), &magic, sizeof(magic));
+  if (got < 0) return missing(ErrnoText(errno));
+  if (got != sizeof(magic)) return missing("it is empty");
+  if (magic != kBtfMagic) return missing("it holds no BTF");
+  return std::nullopt;
 }
 
 uint32_t NewImage() {
@@ -163,7 +176,9 @@ Failure Programs::Load() {
     if (object.family != kProcessFamily && !options_.families.contains(object.family)) continue;
     if (Failure failure = LoadObject(object.name, object.bytes, object.size)) return failure;
   }
-  // Every map is in place before the first program runs.
+  // Every map is in place, and filled, before the first program runs.
+  const int filled = FillSelectors(options_.selection, [this](const char* map) { return MapFd(map); });
+  if (filled < 0) return Explain("BPF_LOAD_FAILED", "tell the programs what to select", -filled, nullptr);
   for (const Object& object : objects_) {
     if (Failure failure = AttachAll(object.get())) return failure;
   }
@@ -204,14 +219,7 @@ Failure Programs::LoadObject(const char* name, const void* bytes, size_t size) {
 }
 
 Failure Programs::Configure(bpf_object* object) {
-  config values = {
-      .payload_ring_bytes = options_.ring_bytes / 8 * 7,
-      .payload_bytes_per_call = options_.payload_bytes_per_call,
-      .emit_process = options_.families.contains(kProcessFamily) ? 1u : 0u,
-      .all_fds = options_.all_fds ? 1u : 0u,
-      .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
-  };
-  std::copy_n(options_.plain_ports.begin(), std::min<size_t>(options_.plain_ports.size(), MAX_PLAIN_PORTS), values.plain_ports);
+  const config values = MakeConfig(options_);
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     int result = 0;
@@ -270,19 +278,6 @@ Failure Programs::Trace(uint32_t pid, uint32_t root) {
 bool Programs::IsTraced(uint32_t pid) const {
   traced entry;
   return bpf_map_lookup_elem(traced_.get(), &pid, &entry) == 0;
-}
-
-Failure Programs::TraceComm(const std::string& comm) {
-  char key[16] = {};
-  memcpy(key, comm.data(), comm.size());
-  const uint32_t value = 1;
-  const int result = bpf_map_update_elem(MapFd("comms"), key, &value, BPF_ANY);
-  if (result == -E2BIG) {
-    return Error{"BPF_ATTACH_FAILED", "could not trace processes named " + comm + ": " +
-                                          std::to_string(MAX_COMMS) + " names are traced already"};
-  }
-  if (result < 0) return Explain("BPF_ATTACH_FAILED", "trace processes named " + comm, -result, nullptr);
-  return std::nullopt;
 }
 
 Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {

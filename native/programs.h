@@ -18,20 +18,11 @@
 #include "native/fd.h"
 #include "native/libbpf_log.h"
 #include "native/link.h"
+#include "native/options.h"
+#include "native/selection.h"
 #include "native/uprobe_multi.h"
 
 namespace agentsight {
-
-struct CaptureOptions {
-  // Program families by name; "process" says only whether its records are wanted, it is always loaded.
-  std::set<std::string, std::less<>> families;
-  uint64_t ring_bytes = 0;
-  uint32_t payload_bytes_per_call = 0;
-  bool all_fds = false;
-  std::vector<uint16_t> plain_ports;  // at most MAX_PLAIN_PORTS
-  uint64_t queued_bytes = 0;
-  bool ignore_socket_tracepoints = false;
-};
 
 struct UprobeTarget {
   std::string program;
@@ -56,7 +47,6 @@ class Programs {
 
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;
-  Failure TraceComm(const std::string& comm);
 
   // Runs the programs that report what the maps hold: bytes of files so far, sockets that ended unnoticed.
   Failure Sweep();

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadAddon, type MappedFile } from '../../src/addon.ts';
+import { CAPTURE_DEFAULTS, loadAddon, type MappedFile } from '../../src/addon.ts';
 import { placeOf } from '../../src/runners/mapped-file.ts';
 import { hold, startCapture, type TestCapture } from '../helpers/capture.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
@@ -76,12 +76,14 @@ describeKernel('a file that is mapped executable', () => {
       const { parentPort, workerData } = require('node:worker_threads');
       const native = require(workerData.path);
       const addon = native.bind(Error);
-      const capture = addon.openCapture({ families: ['process'], ringBytes: 1 << 20, payloadBytesPerCall: 4096, allFds: false, queuedBytes: 1 << 20 });
+      const capture = addon.openCapture(workerData.options);
       capture.load();
       capture.watchMappings(() => undefined);
       capture.start(() => undefined);
       parentPort.postMessage('watching');
-    `, { eval: true, workerData: { path: `${process.cwd()}/build/Release/agentsight.node` } });
+    `, { eval: true, workerData: {
+      path: `${process.cwd()}/build/Release/agentsight.node`, options: { ...CAPTURE_DEFAULTS, families: ['process'], ringBytes: 1 << 20 },
+    } });
     await new Promise((resolve) => worker.once('message', resolve));
     await worker.terminate();
     expect(loadAddon()).toBeDefined();
