@@ -51,6 +51,8 @@
             '<(bpf_dir)/stdio.bpf.o',
             '<(bpf_dir)/tls.bpf.o',
             '<(bpf_dir)/endpoint.bpf.o',
+            '<(bpf_dir)/aead.bpf.o',
+            '<(bpf_dir)/go.bpf.o',
           ],
           'outputs': ['<(SHARED_INTERMEDIATE_DIR)/agentsight_objects.o'],
           'action': ['cc', '-c', '-I<(bpf_dir)', 'native/objects.S', '-o', '<@(_outputs)'],

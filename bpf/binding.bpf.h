@@ -35,6 +35,7 @@ static __always_inline void send_endpoint(struct cpu_state *cpu, struct traced *
 	struct tls_endpoint record = {
 		.connection = connection->id,
 		.evidence = connection->evidence,
+		.library = connection->library,
 	};
 
 	fill_header(&record.header, RECORD_TLS_ENDPOINT, bpf_get_current_task_btf(), entry->root);

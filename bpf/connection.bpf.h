@@ -28,6 +28,8 @@ struct connection {
 	__u64 candidate;	/* another socket that was seen once where ours was expected */
 	__u32 evidence;		/* enum tls_evidence */
 	__u32 handshake;	/* enum handshake_state */
+	__u32 library;		/* enum tls_library; 0 while nothing passed */
+	__u32 reserved;
 	__u64 handshake_start_ns;
 	__u64 handshake_last_ns; /* when its last call returned */
 };
@@ -99,6 +101,7 @@ static __always_inline void send_data(struct cpu_state *cpu, struct traced *entr
 	struct transfer transfer = {};
 	struct tls_data *record = &transfer.record;
 
+	connection->library = library;
 	fill_header(&record->header, RECORD_TLS_DATA, bpf_get_current_task_btf(), entry->root);
 	record->connection = connection->id;
 	if (direction == IO_WRITE)

@@ -175,7 +175,7 @@ struct tls_endpoint {
 	__u64 connection;
 	struct endpoint endpoint;
 	__u32 evidence;		/* enum tls_evidence */
-	__u32 reserved;
+	__u32 library;		/* enum tls_library; 0 while nothing passed the connection */
 };
 
 /* A handshake that ended: from its first call to its last, with all waiting in between. */
@@ -359,6 +359,7 @@ enum counter {
 	COUNT_CALLS = 7,	/* calls of traced processes that carried payload */
 	COUNT_COMPAT = 8,	/* calls of 32-bit programs, which are not decoded */
 	COUNT_UNMERGED = 9,	/* calls told one by one, because the map that adds them up was full */
+	COUNT_FOREIGN = 10,	/* calls of a hooked function for another purpose: nothing was lost */
 	COUNTERS_PER_SOURCE = 16,
 };
 

@@ -25,4 +25,6 @@
 	embed stdio, "stdio.bpf.o"
 	embed tls, "tls.bpf.o"
 	embed endpoint, "endpoint.bpf.o"
+	embed aead, "aead.bpf.o"
+	embed go, "go.bpf.o"
 	.section .note.GNU-stack, "", %progbits

@@ -17,4 +17,8 @@ extern const unsigned char tls_object[];
 extern const uint64_t tls_object_size;
 extern const unsigned char endpoint_object[];
 extern const uint64_t endpoint_object_size;
+extern const unsigned char aead_object[];
+extern const uint64_t aead_object_size;
+extern const unsigned char go_object[];
+extern const uint64_t go_object_size;
 }

@@ -43,6 +43,8 @@ const ObjectSource kObjects[] = {
     {"stdio", "stdio", stdio_object, stdio_object_size},
     {"tls", "tls", tls_object, tls_object_size},
     {"endpoint", "tls", endpoint_object, endpoint_object_size},
+    {"aead", "tls", aead_object, aead_object_size},
+    {"go", "tls", go_object, go_object_size},
 };
 
 // Maps that more than one object uses.

@@ -73,7 +73,7 @@ export const CAPTURE_DEFAULTS: Omit<CaptureOptions, 'families'> = {
   selection: NO_SELECTION,
 };
 
-/** A uprobe program of bpf/tls.bpf.c by name; `exit` ones attach to the return. */
+/** A uprobe program by name, of bpf/{tls,go,aead}.bpf.c; `exit` ones attach to the return. */
 export type UprobeProgram =
   | 'ssl_read_enter' | 'ssl_read_exit'
   | 'ssl_write_enter' | 'ssl_write_exit'
@@ -81,7 +81,9 @@ export type UprobeProgram =
   | 'ssl_write_ex_enter' | 'ssl_write_ex_exit'
   | 'ssl_up_ref_enter' | 'ssl_free_enter'
   | 'handshake_enter' | 'handshake_exit'
-  | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter';
+  | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter'
+  | 'go_read_enter' | 'go_read_return' | 'go_write_enter' | 'go_close_enter'
+  | 'aead_seal_enter' | 'aead_seal_scatter_enter' | 'aead_open_enter' | 'aead_open_exit';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;

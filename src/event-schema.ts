@@ -57,7 +57,7 @@ const tlsChunk = z.object({
 const tlsClose = z.object({ event: z.literal('CLOSE'), connection: z.string() }) satisfies z.ZodType<TlsClose>;
 
 const tlsEndpoint = z.object({
-  event: z.literal('ENDPOINT'), connection: z.string(), endpoint, evidence: z.enum(['proven', 'inferred']),
+  event: z.literal('ENDPOINT'), connection: z.string(), endpoint, evidence: z.enum(['proven', 'inferred']), library: library.nullable().default(null),
 }) satisfies z.ZodType<TlsEndpoint>;
 
 const tlsHandshake = z.object({

@@ -141,6 +141,8 @@ export interface TlsEndpoint {
   readonly connection: string;
   readonly endpoint: Endpoint;
   readonly evidence: 'proven' | 'inferred';
+  /** null while nothing has passed the connection. */
+  readonly library: TlsLibrary | null;
 }
 
 /** A handshake that ended. */

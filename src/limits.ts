@@ -41,6 +41,12 @@ export const LIMITS = {
   addressNames: 8192,
   /** Answers of one DNS message that are told; more are counted. */
   dnsAnswers: 64,
+  /**
+   * Written bytes of rustls connections whose socket is not known yet, together, and how long each
+   * waits: its send follows within microseconds, unless its socket's buffer is full.
+   */
+  joinHeldBytes: 4 * MIB,
+  joinHeldMs: 1000,
   /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
   tlsBinaries: 16_384,
   /** Uprobe attachments of one run: at about 6 a file, hundreds of copies of OpenSSL. */

@@ -71,10 +71,11 @@ export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
     const { view, offset } = record;
     const found = readEndpoint(view, offset + TLS_ENDPOINT.endpoint);
     const evidence = EVIDENCE[view.getUint32(offset + TLS_ENDPOINT.evidence, true)];
+    const library = tlsLibraryOf(view.getUint32(offset + TLS_ENDPOINT.library, true));
     if (found === null || evidence === undefined) return null;
     const connection = connections.of(view, offset + TLS_ENDPOINT.connection);
     connection.endpoint = found;
-    return eventOf(record, { event: 'ENDPOINT', connection: connection.name, endpoint: found, evidence });
+    return eventOf(record, { event: 'ENDPOINT', connection: connection.name, endpoint: found, evidence, library });
   }
 
   function handshake(record: RecordView): TlsEvent | null {

@@ -15,6 +15,7 @@ import { createIoDecoder } from './decode-io.ts';
 import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
 import { createNetDecoder } from './decode-net.ts';
+import { createSocketJoiner } from './join.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
 import type { ProcessTable } from './process-table.ts';
 import type { RecordView } from './record.ts';
@@ -39,6 +40,8 @@ export interface Decoder {
   decode(batch: Buffer): Event[];
   /** What waits for further records of its second. Call it once a second and at the end. */
   settle(): Event[];
+  /** What still waits for more, at the end of a capture. */
+  flush(): Event[];
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -50,6 +53,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const sequences = createSequenceCheck();
   const io = createIoDecoder(options);
   const tls = createTlsDecoder(options);
+  const joiner = createSocketJoiner();
   const net = createNetDecoder(options);
   const files = createFileDecoder(options);
   const { ancestorsOf = () => [], onJoin = () => undefined, heldPid = () => null } = options;
@@ -71,7 +75,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
       }
       sequences.see(view.getUint32(offset + HEADER.sequence, true), view.getUint32(offset + HEADER.sequence + 4, true));
       const event = decodeRecord({ batch, view, offset, size }, events);
-      if (event !== null) events.push(event);
+      if (event?.source === 'tls') joiner.take(event, events);
+      else if (event !== null) events.push(event);
       records++;
       offset += size;
     }
@@ -134,9 +139,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   return {
     decode,
+    flush: joiner.flush,
     settle: () => files.settle(),
     counters: () => ({
-      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...net.counters(),
+      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(),
       sequence_gaps: sequences.missing(),
     }),
   };

@@ -117,7 +117,7 @@ export const TLS_ENDPOINT = {
   connection: 64,
   endpoint: 72,
   evidence: 120,
-  reserved: 124,
+  library: 124,
 } as const;
 
 export const TLS_HANDSHAKE = {
@@ -269,4 +269,5 @@ export const COUNTER = {
   COUNT_CALLS: 7,
   COUNT_COMPAT: 8,
   COUNT_UNMERGED: 9,
+  COUNT_FOREIGN: 10,
 } as const;

@@ -223,7 +223,11 @@ class LiveCapture implements CaptureRunner {
   #deliver(batch: Batch): void {
     const open = this.#open;
     if (open === null || this.#closed) return;
-    const events = this.#ownTrees.without(open.decoder.decode(batch));
+    this.#pass(open, open.decoder.decode(batch));
+  }
+
+  #pass(open: OpenCapture, decoded: Event[]): void {
+    const events = this.#ownTrees.without(decoded);
     if (open.tls !== null) for (const event of events) open.tls.observe(event);
     this.#emit(this.#options.families.includes('process') ? events : events.filter((event) => event.source !== 'process'));
     this.#endWhenDone();
@@ -296,6 +300,7 @@ class LiveCapture implements CaptureRunner {
       open.capture.sweep();
       await open.capture.drain();
       await open.tls?.finish();
+      if (!this.#closed) this.#pass(open, open.decoder.flush());
       this.#emit(this.#ownTrees.without(open.decoder.settle()));
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }

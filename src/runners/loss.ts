@@ -23,6 +23,7 @@ const COUNTER_NAMES = [
   ['calls', COUNTER.COUNT_CALLS],
   ['compat', COUNTER.COUNT_COMPAT],
   ['unmerged', COUNTER.COUNT_UNMERGED],
+  ['foreign', COUNTER.COUNT_FOREIGN],
 ] as const;
 
 interface Cause {

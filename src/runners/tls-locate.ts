@@ -11,8 +11,8 @@
  * and taken only when SSL_read calls it as well. Elsewhere (inlined, as in Node;
  * another signature, as ssl_write_internal of 3.3) the public symbols are used.
  *
- * Other C libraries: tls-c-libraries.ts. Recognised but not hooked: Go with
- * symbols. Not recognised: libraries linked into a program without symbols.
+ * Other C libraries: tls-c-libraries.ts. Go, rustls and libraries linked into a
+ * program without symbols: locate/.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
@@ -46,10 +46,6 @@ export type ReadBytes = (path: string, offset: number, length: number) => Uint8A
 const OPENSSL_NAMES = [
   'SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_up_ref', 'SSL_free', 'SSL_do_handshake', 'ossl_statem_connect', 'ossl_statem_accept',
 ] as const;
-const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibrary; readonly name: string }[] = [
-  { symbol: 'crypto/tls.(*Conn).Write', library: 'go', name: "Go's crypto/tls" },
-];
-const OTHER_NAMES = [...C_LIBRARY_NAMES, ...UNSUPPORTED.map((entry) => entry.symbol)];
 
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 /** Enough to hold the whole of SSL_read in every build looked at (about 140 bytes). */
@@ -63,17 +59,14 @@ export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes =
     if (!startsWith(readBytes(path, 0, ELF_MAGIC.length), 0, ELF_MAGIC)) return { kind: 'none' };
     // OpenSSL's own first: where a file exports them, its table of all symbols need not be read.
     symbols = find(OPENSSL_NAMES);
-    if (symbols.size === 0) symbols = find(OTHER_NAMES);
+    if (symbols.size === 0) symbols = find(C_LIBRARY_NAMES);
   } catch (error) {
     return { kind: 'failed', reason: causeText(error) };
   }
   // The others export no SSL_read, so the order of the checks does not matter.
   if (symbols.has('SSL_read') || symbols.has('SSL_write')) return planOpenSsl(symbols, codeReader(path, readBytes));
   const other = planCLibrary(symbols);
-  if (other !== null) return { ...other, kind: 'hook', method: 'symbol' };
-  const unsupported = UNSUPPORTED.find((entry) => symbols.has(entry.symbol));
-  if (unsupported === undefined) return { kind: 'none' };
-  return { kind: 'unsupported', library: unsupported.library, reason: `${unsupported.name} is not captured yet` };
+  return other === null ? { kind: 'none' } : { ...other, kind: 'hook', method: 'symbol' };
 }
 
 type ReadCode = (symbol: ElfSymbol) => Uint8Array;

@@ -54,7 +54,7 @@ export function everySource(): Event[] {
     eventOf('tls', { event: 'DATA', connection: 'c1', position: 512, library: 'openssl', endpoint: null, ...bytes }),
     eventOf('tls', { event: 'DATA', connection: 'c1', position: 515, library: 'openssl', endpoint: ENDPOINT, ...chunk(Buffer.alloc(0)), withheld: 12 }),
     eventOf('tls', { event: 'CLOSE', connection: 'c1' }),
-    eventOf('tls', { event: 'ENDPOINT', connection: 'c1', endpoint: ENDPOINT, evidence: 'proven' }),
+    eventOf('tls', { event: 'ENDPOINT', connection: 'c1', endpoint: ENDPOINT, evidence: 'proven', library: 'openssl' }),
     eventOf('tls', { event: 'HANDSHAKE', connection: 'c1', ok: true, latency_ms: 12.5, library: 'openssl' }),
     eventOf('file', {
       event: 'OPEN', path: '/tmp/é', target: null, error: null, flags: ['write', 'create'], created: true, mode: 0o644, length: null, uid: null, gid: null,
