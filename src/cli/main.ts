@@ -9,6 +9,7 @@ import { AgentsightError, causeText, errnoOf } from '../errors.ts';
 import { assertUnreachable } from '../event.ts';
 import { createLog } from '../log.ts';
 import { invokingUser } from '../user.ts';
+import { translateAgentSight } from './agentsight.ts';
 import { REFERENCE_WIDTH, parseCommandLine } from './command-line.ts';
 import type { CommandLine } from './command-line.ts';
 import type { Context } from './context.ts';
@@ -17,7 +18,9 @@ import { replayOptions, traceOptions } from './trace-options.ts';
 import type { OutputOptions } from './trace-options.ts';
 
 /** Never returns: ends the process with the command's exit code. */
-export async function run(argv: readonly string[]): Promise<never> {
+export async function run(words: readonly string[]): Promise<never> {
+  const { argv, notices } = translateAgentSight(words);
+  for (const notice of notices) process.stderr.write(`agentsight-ts: ${notice}\n`);
   const failure: FailureOptions = { verbose: isVerbose(argv), launches: argv[0] === 'trace' && argv.includes('--') };
   process.on('uncaughtException', (error) => process.exit(report(error, failure)));
   // A reader that went away (`| head`) is no error of ours; the sink that writes events ends the run by itself.

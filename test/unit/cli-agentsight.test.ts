@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { translateAgentSight } from '../../src/cli/agentsight.ts';
+import { parseCommandLine } from '../../src/cli/command-line.ts';
+
+describe("AgentSight's command line", () => {
+  it.each<[string, string]>([
+    ['ssl --sse-merge', 'trace --source tls,http,sse --pid 1'],
+    ['ssl --http-parser --http-raw-data --pid 7', 'trace --raw --pid 7 --source tls,http,sse'],
+    ['ssl -- --port 443 --comm python', 'trace --port 443 --comm python --source tls,http,sse'],
+    ['process', 'trace --source process,file --pid 1'],
+    ['process -- --comm python,node', 'trace --comm python --comm node --source process,file'],
+    ['process --quiet -- --pid 1234 --mode 1', 'trace --quiet --pid 1234 --source process'],
+    ['stdio -- --pid 1234 --uid 1000 --comm python3', 'trace --pid 1234 --uid 1000 --comm python3 --source stdio'],
+    ['stdio --pid 1234 --all-fds --max-bytes 8192', 'trace --pid 1234 --all-fds --max-bytes 8192 --source stdio'],
+    ['agent --comm python', 'trace --comm python'],
+    ['agent --process false --comm python', 'trace --comm python --source tls,http,sse'],
+    ['agent --ssl false --pid 3', 'trace --pid 3 --source process,file'],
+    ['agent --pid 1234 --ssl-uid 1000 --output /var/log/agent.log --quiet', 'trace --pid 1234 --uid 1000 --output /var/log/agent.log --quiet'],
+    ['trace -- --ssl=false --process=false --stdio --pid 1234', 'trace --pid 1234 --source stdio'],
+    ['trace --stdio true --stdio-max-bytes=64 --pid 9', 'trace --max-bytes 64 --pid 9 --source tls,http,sse,process,file,stdio'],
+    ['trace --disable-auth-removal -p 9', 'trace --no-redact -p 9'],
+    ['trace --ssl-http true --ssl-handshake -p 9', 'trace -p 9'],
+    ['trace --server-port 8080 --server -p 9', 'trace --server-port 8080 -p 9'],
+    ['record -c claude --log-file r.log', 'trace --comm claude --output r.log'],
+    ['record -- claude -p hi --ssl', 'trace -- claude -p hi --ssl'],
+    ['server --server-port 7000', 'serve --server-port 7000'],
+  ])('%s', (theirs, ours) => {
+    const { argv, notices } = translateAgentSight(theirs.split(' '));
+    expect(argv.join(' ')).toBe(ours);
+    expect(notices).toEqual(ours.includes('--pid 1') && ours.endsWith('--pid 1') ? [expect.stringContaining('process 1')] : []);
+    expect(parseCommandLine(argv).kind).toBe('command');
+  });
+
+  it.each([
+    ['trace --http-filter request.path=/x -p 1', 'filter expressions'],
+    ['trace --binary-path /opt/claude -p 1', 'without --binary-path'],
+    ['trace --rotate-logs --max-log-size 10 -p 1', 'rotate'],
+    ['system --interval 2 -p 1', 'samples'],
+    ['process --duration 100 -p 1', 'duration'],
+    ['trace --otel -p 1', 'OpenTelemetry'],
+  ])('says what it does not do: %s', (theirs, notice) => {
+    const { argv, notices } = translateAgentSight(theirs.split(' '));
+    expect(notices).toEqual([expect.stringContaining(notice)]);
+    expect(parseCommandLine(argv).kind).toBe('command');
+  });
+
+  it('leaves every command of ours as it is', () => {
+    for (const words of [['trace', '-p', '12', '--source', 'http'], ['replay', 'x', '--hub'], ['doctor', '--json'], ['trace', '--', 'ssl', '--ssl'], []]) {
+      expect(translateAgentSight(words)).toEqual({ argv: words, notices: [] });
+    }
+  });
+});
