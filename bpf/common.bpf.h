@@ -84,6 +84,25 @@ static __always_inline void fill_header(struct record_header *header, __u16 kind
 }
 
 /*
+ * --port: whether traffic between these ports is wanted; in host order. Ask
+ * where both are known. What is not known yet passes: it cannot be told, and
+ * user space drops it when it can. Costs nothing where no port is selected.
+ */
+static __always_inline bool is_selected_port(__u16 local_port, __u16 remote_port)
+{
+	int index;
+
+	if (config.port_count == 0)
+		return true;
+	for (index = 0; index < MAX_SELECTORS; index++) {
+		if ((__u32)index < config.port_count &&
+		    (config.ports[index] == local_port || config.ports[index] == remote_port))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Payload leaves the last eighth of the ring to process records: a flood of
  * bytes must not cost us a process.
  */

@@ -22,6 +22,7 @@ enum record_kind {
 	RECORD_PROCESS_FORK = 1,
 	RECORD_PROCESS_EXEC = 2,
 	RECORD_PROCESS_EXIT = 3,
+	RECORD_PROCESS_JOIN = 4,
 	RECORD_TLS_DATA = 16,
 	RECORD_TLS_CLOSE = 17,
 	RECORD_STDIO_DATA = 32,
@@ -56,11 +57,17 @@ struct process_fork {
 	__u32 reserved;
 };
 
+/* A process that runs has become a traced root by entering a control group. */
+struct process_join {
+	struct record_header header;
+};
+
 /*
- * Followed by filename, cwd and argv, in that order. filename and cwd are not
- * NUL-terminated; in argv a NUL ends each argument, the last one too unless
- * the text was cut. filename is what was executed as the kernel
- * was given it; cwd is absolute. RECORD_TRUNCATED: argv was longer than
+ * Followed by filename, cwd, exe, cgroup and argv, in that order. The first
+ * four are not NUL-terminated; in argv a NUL ends each argument, the last one
+ * too unless the text was cut. filename is what was executed as the kernel
+ * was given it; cwd, exe and cgroup are absolute, exe is empty where it could
+ * not be told. RECORD_TRUNCATED: argv was longer than
  * MAX_ARGV_BYTES; argv_total then says how long.
  */
 struct process_exec {
@@ -73,9 +80,13 @@ struct process_exec {
 	__u32 argv_len;
 	__u32 argv_total;
 	__u32 cwd_truncated;	/* 1: more path components than we walk; cwd is its tail */
+	__u32 exe_len;
+	__u32 cgroup_len;
 	__u32 reserved;
-	/* char text[filename_len + cwd_len + argv_len] */
+	/* char text[filename_len + cwd_len + exe_len + cgroup_len + argv_len] */
 };
+
+#define IO_NOT_COUNTED 0xffffffffffffffffULL
 
 /* Once per process, when its last thread ends. */
 struct process_exit {
@@ -84,6 +95,8 @@ struct process_exit {
 	__u64 peak_rss_bytes;
 	__u64 user_ns;
 	__u64 system_ns;
+	__u64 read_bytes;	/* by calls like read; IO_NOT_COUNTED where the kernel does not count */
+	__u64 written_bytes;
 	__u32 ppid;
 	__u32 exit_code;	/* 0-255; 0 when a signal ended it */
 	__u32 signal;		/* 0 when it exited by itself */
@@ -197,8 +210,9 @@ enum counter {
 
 _Static_assert(sizeof(struct record_header) == 64, "record_header");
 _Static_assert(sizeof(struct process_fork) == 80, "process_fork");
-_Static_assert(sizeof(struct process_exec) == 104, "process_exec");
-_Static_assert(sizeof(struct process_exit) == 112, "process_exit");
+_Static_assert(sizeof(struct process_join) == 64, "process_join");
+_Static_assert(sizeof(struct process_exec) == 112, "process_exec");
+_Static_assert(sizeof(struct process_exit) == 128, "process_exit");
 _Static_assert(sizeof(struct endpoint) == 48, "endpoint");
 _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
 _Static_assert(sizeof(struct tls_close) == 72, "tls_close");

@@ -30,6 +30,7 @@ typedef _Bool bool;
 /* Userspace ABI, from include/uapi/linux/bpf.h. */
 enum {
 	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -154,6 +155,7 @@ struct fs_struct {
 
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
 };
 
@@ -207,6 +209,7 @@ struct percpu_counter {
 };
 
 struct mm_struct {
+	struct file *exe_file;
 	unsigned long hiwater_rss;
 	unsigned long arg_start;
 	unsigned long arg_end;
@@ -214,7 +217,14 @@ struct mm_struct {
 	struct percpu_counter rss_stat[4];
 };
 
+/* Members only with CONFIG_TASK_XACCT. */
+struct task_io_accounting {
+	__u64 rchar;
+	__u64 wchar;
+};
+
 struct signal_struct {
+	struct task_io_accounting ioac;
 	atomic_t live;
 	struct list_head thread_head;
 	int group_exit_code;
@@ -229,7 +239,42 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct kernfs_node {
+	struct kernfs_node *parent;
+	const char *name;
+};
+
+struct kernfs_node___renamed {
+	struct kernfs_node *__parent;
+};
+
+enum cgroup_subsys_id { cpu_cgrp_id, memory_cgrp_id, pids_cgrp_id };
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
+	struct css_set *cgroups;
+	const struct cred *cred;
+	struct task_io_accounting ioac;
 	struct thread_info thread_info;
 	struct sched_entity se;
 	struct mm_struct *mm;

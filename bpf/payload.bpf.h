@@ -2,12 +2,17 @@
 /*
  * Sends what one call carried, in parts of at most MAX_PART_BYTES. Include it
  * after defining PAYLOAD_RECORD (struct with header, total, offset, len) and
- * PAYLOAD_SOURCE (enum counter_source).
+ * PAYLOAD_SOURCE (enum counter_source); PAYLOAD_BYTES_PER_CALL where the
+ * source has a cap of its own.
  */
 #ifndef AGENTSIGHT_PAYLOAD_BPF_H
 #define AGENTSIGHT_PAYLOAD_BPF_H
 
 #include "common.bpf.h"
+
+#ifndef PAYLOAD_BYTES_PER_CALL
+#define PAYLOAD_BYTES_PER_CALL config.payload_bytes_per_call
+#endif
 
 /* Buffers of one readv or writev; the kernel's own limit is UIO_MAXIOV, 1024. */
 #define MAX_BUFFERS 1024
@@ -118,8 +123,8 @@ static __always_inline void send_transfer(struct transfer *transfer, struct cpu_
 	count(cpu, PAYLOAD_SOURCE, COUNT_CALLS, 1);
 	transfer->record.offset = 0;
 	transfer->left = total;
-	if (total > config.payload_bytes_per_call) {
-		transfer->left = config.payload_bytes_per_call;
+	if (total > PAYLOAD_BYTES_PER_CALL) {
+		transfer->left = PAYLOAD_BYTES_PER_CALL;
 		transfer->record.header.flags |= RECORD_TRUNCATED;
 		count(cpu, PAYLOAD_SOURCE, COUNT_TRUNCATED_BYTES, total - transfer->left);
 	}

@@ -4,42 +4,12 @@
  * every capture, because the set must follow forks even where nobody wants
  * records of processes.
  */
-#include "path.bpf.h"
+#include "select.bpf.h"
 #include "usage.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 #define SIGNAL_GROUP_EXIT 0x00000004
-
-struct comm_key {
-	char comm[16];
-};
-
-/* Names that make an executed program a new traced root. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MAX_COMMS);
-	__type(key, struct comm_key);
-	__type(value, __u32);
-} comms SEC(".maps");
-
-/*
- * Texts of an exec, too long for the stack. The kernel runs programs of this
- * tracepoint with preemption off; `busy` holds even where it would not.
- */
-struct exec_scratch {
-	__u32 busy;
-	__u32 reserved;
-	char filename[MAX_PATH_BYTES];
-	struct path_text cwd;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct exec_scratch);
-} exec_scratches SEC(".maps");
 
 static __always_inline void refused(struct cpu_state *cpu, struct bpf_dynptr *ptr)
 {
@@ -63,6 +33,12 @@ static __always_inline void send_record(struct cpu_state *cpu, struct record_hea
 	count(cpu, COUNT_PROCESS, COUNT_DELIVERED, 1);
 }
 
+static __always_inline void write_path(struct bpf_dynptr *ptr, __u32 offset, struct path_text *text, __u32 start)
+{
+	bpf_dynptr_write(ptr, offset, &text->bytes[at_most(start, MAX_PATH_BYTES)],
+			 MAX_PATH_BYTES - at_most(start, MAX_PATH_BYTES), 0);
+}
+
 /* Runs before the child does: the child is in the traced set from its first instruction. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
@@ -77,7 +53,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (child->pid != child->tgid)
 		return 0;
 	entry = bpf_map_lookup_elem(&traced, &parent_pid);
-	if (!entry) {
+	if (!entry || !config.follow) {
 		/* A pid that was put into the set while its process was ending comes back as another's. */
 		bpf_map_delete_elem(&traced, &child_pid);
 		return 0;
@@ -98,21 +74,14 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* Tells the verifier what the compiler knows and would optimise away. */
-static __always_inline __u32 at_most(__u32 value, __u32 limit)
-{
-	barrier_var(value);
-	return value < limit ? value : limit;
-}
-
-static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch *scratch,
+static __always_inline void send_exec(struct cpu_state *cpu, struct scratch *scratch,
 				      struct task_struct *task, struct linux_binprm *bprm, __u32 root)
 {
 	struct process_exec record = {};
 	__u64 argv = task->mm->arg_start;
 	__u64 argv_bytes = task->mm->arg_end - argv;
-	__u32 cwd_start, offset;
 	struct bpf_dynptr ptr;
+	__u32 offset;
 	long len;
 
 	fill_header(&record.header, RECORD_PROCESS_EXEC, task, root);
@@ -122,8 +91,10 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 
 	len = bpf_probe_read_kernel_str(scratch->filename, sizeof(scratch->filename), bprm->filename);
 	record.filename_len = len > 0 ? len - 1 : 0;
-	cwd_start = read_cwd(&scratch->cwd, task, &record.cwd_truncated);
-	record.cwd_len = MAX_PATH_BYTES - cwd_start;
+	scratch->cwd_start = read_cwd(&scratch->cwd, task, &record.cwd_truncated);
+	record.cwd_len = MAX_PATH_BYTES - scratch->cwd_start;
+	record.exe_len = MAX_PATH_BYTES - scratch->exe_start;
+	record.cgroup_len = MAX_PATH_BYTES - scratch->cgroup_start;
 	record.argv_total = argv_bytes;
 	record.argv_len = record.argv_total;
 	if (record.argv_len > MAX_ARGV_BYTES) {
@@ -132,7 +103,8 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 		count(cpu, COUNT_PROCESS, COUNT_TRUNCATED_BYTES, record.argv_total - record.argv_len);
 	}
 
-	record.header.size = sizeof(record) + record.filename_len + record.cwd_len + record.argv_len;
+	record.header.size = sizeof(record) + record.filename_len + record.cwd_len + record.exe_len +
+			     record.cgroup_len + record.argv_len;
 	record.header.sequence = next_number(&cpu->records);
 	if (bpf_ringbuf_reserve_dynptr(&ring, record.header.size, 0, &ptr)) {
 		refused(cpu, &ptr);
@@ -141,9 +113,12 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 	offset = sizeof(record);
 	bpf_dynptr_write(&ptr, offset, scratch->filename, at_most(record.filename_len, MAX_PATH_BYTES), 0);
 	offset += record.filename_len;
-	bpf_dynptr_write(&ptr, offset, &scratch->cwd.bytes[at_most(cwd_start, MAX_PATH_BYTES)],
-			 at_most(record.cwd_len, MAX_PATH_BYTES), 0);
+	write_path(&ptr, offset, &scratch->cwd, scratch->cwd_start);
 	offset += record.cwd_len;
+	write_path(&ptr, offset, &scratch->exe, scratch->exe_start);
+	offset += record.exe_len;
+	write_path(&ptr, offset, &scratch->cgroup, scratch->cgroup_start);
+	offset += record.cgroup_len;
 	if (copy_user(&ptr, offset, argv, record.argv_len)) {
 		record.header.flags |= RECORD_READ_FAULT;
 		count(cpu, COUNT_PROCESS, COUNT_READ_FAULT, 1);
@@ -153,52 +128,69 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 	count(cpu, COUNT_PROCESS, COUNT_DELIVERED, 1);
 }
 
-/* The traced root of a process that has just executed something, or 0. */
-static __always_inline __u32 root_after_exec(struct cpu_state *cpu, struct task_struct *task, __u32 pid)
+static __always_inline int make_root(struct cpu_state *cpu, __u32 pid)
 {
-	struct traced created = {};
-	struct comm_key key;
-	struct traced *entry;
+	struct traced created = { .root = pid, .image = new_image() };
 
-	entry = bpf_map_lookup_elem(&traced, &pid);
-	if (entry) {
-		entry->image = new_image();
-		return entry->root;
-	}
-	bpf_probe_read_kernel(key.comm, sizeof(key.comm), task->comm);
-	if (!bpf_map_lookup_elem(&comms, &key))
+	if (pid == config.collector)
+		return -1;
+	if (bpf_map_update_elem(&traced, &pid, &created, BPF_ANY) == 0)
 		return 0;
-	created.root = pid;
-	created.image = new_image();
-	if (bpf_map_update_elem(&traced, &pid, &created, BPF_ANY)) {
-		count(cpu, COUNT_PROCESS, COUNT_MAP_FULL, 1);
-		return 0;
-	}
-	return pid;
+	count(cpu, COUNT_PROCESS, COUNT_MAP_FULL, 1);
+	return -1;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct exec_scratch *scratch;
 	struct cpu_state *cpu = this_cpu_state();
-	__u32 zero = 0;
-	__u32 root;
+	struct scratch *scratch;
+	struct traced *entry;
+	__u32 pid = task->tgid;
+	__u32 root = 0;
 
-	if (!cpu)
+	entry = bpf_map_lookup_elem(&traced, &pid);
+	if (entry) {
+		entry->image = new_image();
+		root = entry->root;
+	}
+	if (!cpu || (root == 0 ? !selects_programs() : !config.emit_process))
 		return 0;
-	root = root_after_exec(cpu, task, task->tgid);
-	if (root == 0 || !config.emit_process)
-		return 0;
-	scratch = bpf_map_lookup_elem(&exec_scratches, &zero);
+	scratch = take_scratch(cpu);
 	if (!scratch)
 		return 0;
-	if (__sync_val_compare_and_swap(&scratch->busy, 0, 1) != 0) {
-		count(cpu, COUNT_PROCESS, COUNT_MISSED, 1);
+	read_exe(scratch, task);
+	scratch->cgroup_start = read_cgroup(&scratch->cgroup, scratch->name, task);
+	if (root == 0 && is_selected_program(scratch, task) && make_root(cpu, pid) == 0)
+		root = pid;
+	if (root != 0 && config.emit_process)
+		send_exec(cpu, scratch, task, bprm, root);
+	release_scratch(scratch);
+	return 0;
+}
+
+/* A process that runs already enters a control group: its arguments cannot be read from here, user space tells them. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_cgroup_attach, struct cgroup *destination, const char *path, struct task_struct *task)
+{
+	struct process_join record = {};
+	struct cpu_state *cpu;
+	struct scratch *scratch;
+	__u32 pid = task->tgid;
+
+	if (config.cgroup_count == 0 || bpf_map_lookup_elem(&traced, &pid) ||
+	    !is_selected_user(BPF_CORE_READ(task, cred, uid.val)))
 		return 0;
+	cpu = this_cpu_state();
+	scratch = cpu ? take_scratch(cpu) : NULL;
+	if (!scratch)
+		return 0;
+	scratch->cgroup_start = read_cgroup(&scratch->cgroup, scratch->name, task);
+	if (is_selected_cgroup(&scratch->cgroup, scratch->cgroup_start) && make_root(cpu, pid) == 0) {
+		fill_header(&record.header, RECORD_PROCESS_JOIN, task, pid);
+		send_record(cpu, &record.header, sizeof(record));
 	}
-	send_exec(cpu, scratch, task, bprm, root);
-	__sync_lock_test_and_set(&scratch->busy, 0);
+	release_scratch(scratch);
 	return 0;
 }
 
@@ -235,7 +227,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	record.signal = status & 0x7f;
 	record.core_dumped = status >> 7 & 1;
 	record.exit_code = status >> 8 & 0xff;
-	read_times(&record, signal);
+	read_usage(&record, signal);
 	read_peak_rss(&record, task);
 	send_record(cpu, &record.header, sizeof(record));
 	return 0;

@@ -8,13 +8,43 @@
 
 #include "event.h"
 
+/* Users, ports, executables, control groups and containers given to select by, of each. */
+#define MAX_SELECTORS 16
+/* Of an executable's path, a control group's, a container's id. */
+#define MAX_SELECTOR_BYTES 256
+/* Descriptors that can be selected one by one. */
+#define MAX_SELECTED_FDS 1024
+
 /* Set before load; constants to the programs. */
 struct config {
 	__u64 payload_ring_bytes;	/* payload is refused when the ring would hold more */
+	__u64 fds[MAX_SELECTED_FDS / 64]; /* stdio on these: a bit each */
 	__u32 payload_bytes_per_call;	/* kept of one call */
+	__u32 stdio_bytes_per_call;
 	__u32 emit_process;		/* 0: follow processes, write no records of them */
-	__u32 all_fds;			/* stdio on every descriptor, not on 0, 1 and 2 alone */
+	__u32 all_fds;			/* stdio on every descriptor, whatever fds says */
 	__u32 page_bytes;
+	__u32 collector;		/* our own pid: never traced */
+	__u32 follow;			/* children of traced processes are traced */
+	__u32 comm_count;		/* how many of each select; 0: the programs do not look */
+	__u32 exe_count;
+	__u32 cgroup_count;		/* containers included */
+	__u32 uid_count;		/* then roots are of these users */
+	__u32 uid_chooses;		/* they alone make a process a root */
+	__u32 port_count;		/* then traffic is of these ports */
+	__u32 reserved;
+	__u32 uids[MAX_SELECTORS];
+	__u16 ports[MAX_SELECTORS];
+};
+
+struct exe_selector {
+	char path[MAX_SELECTOR_BYTES];	/* NUL-padded */
+};
+
+struct cgroup_selector {
+	char text[MAX_SELECTOR_BYTES];
+	__u32 len;
+	__u32 is_container;	/* text is the beginning of an id, not a path */
 };
 
 /* A process of the traced set. */

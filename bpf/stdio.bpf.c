@@ -10,6 +10,7 @@
  */
 #define PAYLOAD_RECORD struct stdio_data
 #define PAYLOAD_SOURCE COUNT_STDIO
+#define PAYLOAD_BYTES_PER_CALL config.stdio_bytes_per_call
 #include "payload.bpf.h"
 #include "syscall.bpf.h"
 
@@ -41,6 +42,13 @@ static __always_inline void describe_file(struct stdio_data *record, struct task
 		record->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
 }
 
+static __always_inline bool is_selected_fd(__u64 fd)
+{
+	if (config.all_fds)
+		return true;
+	return fd < MAX_SELECTED_FDS && config.fds[fd / 64 & (MAX_SELECTED_FDS / 64 - 1)] >> (fd % 64) & 1;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result)
 {
@@ -57,7 +65,7 @@ int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result)
 	is_vector = number == SYSCALL_READV || number == SYSCALL_WRITEV;
 	if (!is_vector && number != SYSCALL_READ && number != SYSCALL_WRITE)
 		return 0;
-	if (result <= 0 || (fd > 2 && !config.all_fds))
+	if (result <= 0 || !is_selected_fd(fd))
 		return 0;
 	tgid = bpf_get_current_pid_tgid() >> 32;
 	entry = bpf_map_lookup_elem(&traced, &tgid);

@@ -16,7 +16,7 @@ constexpr double kMaxRingBytes = 2147483648.0;
 // What bpf/payload.bpf.h's loop is bounded for.
 constexpr double kMaxPayloadBytes = 64.0 * 1024 * 1024;
 constexpr double kMaxPid = 4194304.0;
-constexpr size_t kMaxCommBytes = 15;
+constexpr double kMaxCommBytes = 15;
 
 bool ThrowType(Napi::Env env, const std::string& message) {
   Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
@@ -46,22 +46,87 @@ bool ReadFamilies(Napi::Env env, const Napi::Value& value, CaptureOptions* optio
   return true;
 }
 
+bool ReadFlag(Napi::Env env, const Napi::Object& object, const char* name, bool* result) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsEmpty() || !value.IsBoolean()) return ThrowType(env, std::string(name) + " is not a boolean");
+  *result = value.As<Napi::Boolean>();
+  return true;
+}
+
+struct ListLimits {
+  size_t items;
+  // Of a text in bytes, of a number as such.
+  double largest;
+};
+
+bool ReadTexts(Napi::Env env, const Napi::Object& object, const char* name, ListLimits limits,
+               std::vector<std::string>* result) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsEmpty() || !value.IsArray()) return ThrowType(env, std::string(name) + " is not an array");
+  const auto items = value.As<Napi::Array>();
+  if (items.Length() > limits.items) return ThrowType(env, std::string(name) + " has too many items");
+  for (uint32_t index = 0; index < items.Length(); index++) {
+    const Napi::Value item = items.Get(index);
+    const std::string text = item.IsString() ? item.As<Napi::String>().Utf8Value() : "";
+    if (text.empty() || static_cast<double>(text.size()) > limits.largest || text.find('\0') != std::string::npos) {
+      return ThrowType(env, std::string(name) + " holds what is no text, or is too long");
+    }
+    result->push_back(text);
+  }
+  return true;
+}
+
+bool ReadNumbers(Napi::Env env, const Napi::Object& object, const char* name, ListLimits limits,
+                 std::vector<uint32_t>* result) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsEmpty() || !value.IsArray()) return ThrowType(env, std::string(name) + " is not an array");
+  const auto items = value.As<Napi::Array>();
+  if (items.Length() > limits.items) return ThrowType(env, std::string(name) + " has too many items");
+  for (uint32_t index = 0; index < items.Length(); index++) {
+    uint64_t number = 0;
+    if (!ReadInteger(env, items.Get(index), name, 0, limits.largest, &number)) return false;
+    result->push_back(static_cast<uint32_t>(number));
+  }
+  return true;
+}
+
+bool ReadSelection(Napi::Env env, const Napi::Value& value, Selection* selection) {
+  if (value.IsEmpty() || !value.IsObject()) return ThrowType(env, "selection is not an object");
+  const auto object = value.As<Napi::Object>();
+  // One byte less than the field: a longer text would be taken for its beginning.
+  constexpr double kMaxTextBytes = MAX_SELECTOR_BYTES - 1;
+  if (!ReadTexts(env, object, "comms", {MAX_COMMS, kMaxCommBytes}, &selection->comms) ||
+      !ReadTexts(env, object, "exes", {MAX_SELECTORS, kMaxTextBytes}, &selection->exes) ||
+      !ReadTexts(env, object, "cgroups", {MAX_SELECTORS, kMaxTextBytes}, &selection->cgroups) ||
+      !ReadTexts(env, object, "containers", {MAX_SELECTORS, kMaxTextBytes}, &selection->containers) ||
+      !ReadNumbers(env, object, "uids", {MAX_SELECTORS, 4294967295.0}, &selection->uids) ||
+      !ReadNumbers(env, object, "ports", {MAX_SELECTORS, 65535}, &selection->ports) ||
+      !ReadFlag(env, object, "uidChooses", &selection->uid_chooses) ||
+      !ReadFlag(env, object, "follow", &selection->follow)) {
+    return false;
+  }
+  if (selection->cgroups.size() + selection->containers.size() <= MAX_SELECTORS) return true;
+  return ThrowType(env, "cgroups and containers have too many items");
+}
+
 bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
   if (!value.IsObject()) return ThrowType(env, "options is not an object");
   const auto object = value.As<Napi::Object>();
   const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
-  uint64_t payload = 0;
+  uint64_t payload = 0, stdio_payload = 0;
   if (!ReadFamilies(env, object.Get("families"), options) ||
       !ReadInteger(env, object.Get("ringBytes"), "ringBytes", page, kMaxRingBytes, &options->ring_bytes) ||
       !ReadInteger(env, object.Get("payloadBytesPerCall"), "payloadBytesPerCall", 0, kMaxPayloadBytes, &payload) ||
+      !ReadInteger(env, object.Get("stdioBytesPerCall"), "stdioBytesPerCall", 0, kMaxPayloadBytes, &stdio_payload) ||
+      !ReadFlag(env, object, "allFds", &options->all_fds) ||
+      !ReadNumbers(env, object, "fds", {MAX_SELECTED_FDS, MAX_SELECTED_FDS - 1}, &options->fds) ||
+      !ReadSelection(env, object.Get("selection"), &options->selection) ||
       !ReadInteger(env, object.Get("queuedBytes"), "queuedBytes", 1, 9007199254740991.0, &options->queued_bytes)) {
     return false;
   }
   if (!std::has_single_bit(options->ring_bytes)) return ThrowType(env, "ringBytes is not a power of two");
-  const Napi::Value all_fds = object.Get("allFds");
-  if (all_fds.IsEmpty() || !all_fds.IsBoolean()) return ThrowType(env, "allFds is not a boolean");
   options->payload_bytes_per_call = static_cast<uint32_t>(payload);
-  options->all_fds = all_fds.As<Napi::Boolean>();
+  options->stdio_bytes_per_call = static_cast<uint32_t>(stdio_payload);
   return true;
 }
 
@@ -108,7 +173,6 @@ Napi::Function Capture::Define(Napi::Env env) {
       InstanceMethod<&Capture::Load>("load"),
       InstanceMethod<&Capture::Trace>("trace"),
       InstanceMethod<&Capture::IsTraced>("isTraced"),
-      InstanceMethod<&Capture::TraceComm>("traceComm"),
       InstanceMethod<&Capture::AttachUprobe>("attachUprobe"),
       InstanceMethod<&Capture::DetachUprobe>("detachUprobe"),
       InstanceMethod<&Capture::Start>("start"),
@@ -163,17 +227,6 @@ Napi::Value Capture::IsTraced(const Napi::CallbackInfo& info) {
   uint64_t pid = 0;
   if (!IsReady(env) || !ReadInteger(env, info[0], "pid", 1, kMaxPid, &pid)) return env.Undefined();
   return Napi::Boolean::New(env, programs_->IsTraced(static_cast<uint32_t>(pid)));
-}
-
-Napi::Value Capture::TraceComm(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  std::string comm;
-  if (!IsReady(env) || !ReadString(env, info[0], "comm", &comm)) return env.Undefined();
-  if (comm.empty() || comm.size() > kMaxCommBytes || comm.find('\0') != std::string::npos) {
-    ThrowType(env, "comm is not 1 to 15 bytes of text");
-    return env.Undefined();
-  }
-  return Finish(env, programs_->TraceComm(comm));
 }
 
 Napi::Value Capture::AttachUprobe(const Napi::CallbackInfo& info) {

@@ -23,7 +23,6 @@ class Capture : public Napi::ObjectWrap<Capture> {
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value Trace(const Napi::CallbackInfo& info);
   Napi::Value IsTraced(const Napi::CallbackInfo& info);
-  Napi::Value TraceComm(const Napi::CallbackInfo& info);
   Napi::Value AttachUprobe(const Napi::CallbackInfo& info);
   Napi::Value DetachUprobe(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);

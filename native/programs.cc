@@ -2,6 +2,7 @@
 #include "native/programs.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -94,9 +95,21 @@ Error Explain(const char* fallback_code, const std::string& what, int number, co
 }
 
 Failure CheckBtf() {
-  if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) return std::nullopt;
-  return Error{"BTF_MISSING", "could not read /sys/kernel/btf/vmlinux: " + ErrnoText(errno),
-               "use a kernel that was built with CONFIG_DEBUG_INFO_BTF=y"};
+  constexpr char kPath[] = "/sys/kernel/btf/vmlinux";
+  const auto missing = [&](const std::string& cause) {
+    return Error{"BTF_MISSING", std::string("could not read ") + kPath + ": " + cause,
+                 "use a kernel that was built with CONFIG_DEBUG_INFO_BTF=y"};
+  };
+  const Fd file(open(kPath, O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return missing(ErrnoText(errno));
+  // A container that hides it puts an empty file there: readable says nothing yet.
+  uint16_t magic = 0;
+  constexpr uint16_t kBtfMagic = 0xeb9f;
+  const ssize_t got = read(file.get(), &magic, sizeof(magic));
+  if (got < 0) return missing(ErrnoText(errno));
+  if (got != sizeof(magic)) return missing("it is empty");
+  if (magic != kBtfMagic) return missing("it holds no BTF");
+  return std::nullopt;
 }
 
 uint32_t NewImage() {
@@ -125,6 +138,39 @@ bool IsAlive(uint32_t pid) {
   return state != 'X' && state != 'x' && (state != 'Z' || threads > 1);
 }
 
+config MakeConfig(const CaptureOptions& options) {
+  const Selection& selection = options.selection;
+  config values = {
+      .payload_ring_bytes = options.ring_bytes / 8 * 7,
+      .fds = {},
+      .payload_bytes_per_call = options.payload_bytes_per_call,
+      .stdio_bytes_per_call = options.stdio_bytes_per_call,
+      .emit_process = options.families.contains(kProcessFamily) ? 1u : 0u,
+      .all_fds = options.all_fds ? 1u : 0u,
+      .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
+      .collector = static_cast<uint32_t>(getpid()),
+      .follow = selection.follow ? 1u : 0u,
+      .comm_count = static_cast<uint32_t>(selection.comms.size()),
+      .exe_count = static_cast<uint32_t>(selection.exes.size()),
+      .cgroup_count = static_cast<uint32_t>(selection.cgroups.size() + selection.containers.size()),
+      .uid_count = static_cast<uint32_t>(selection.uids.size()),
+      .uid_chooses = selection.uid_chooses ? 1u : 0u,
+      .port_count = static_cast<uint32_t>(selection.ports.size()),
+      .reserved = 0,
+      .uids = {},
+      .ports = {},
+  };
+  for (const uint32_t fd : options.fds) values.fds[fd / 64] |= Bit(fd % 64);
+  std::copy(selection.uids.begin(), selection.uids.end(), values.uids);
+  std::copy(selection.ports.begin(), selection.ports.end(), values.ports);
+  return values;
+}
+
+template <size_t kSize>
+void CopyText(const std::string& text, char (&field)[kSize]) {
+  memcpy(field, text.data(), std::min(text.size(), kSize));
+}
+
 }  // namespace
 
 bool IsFamily(std::string_view family) {
@@ -138,7 +184,8 @@ Failure Programs::Load() {
     if (object.family != kProcessFamily && !options_.families.contains(object.family)) continue;
     if (Failure failure = LoadObject(object.name, object.bytes, object.size)) return failure;
   }
-  // Every map is in place before the first program runs.
+  // Every map is in place, and filled, before the first program runs.
+  if (Failure failure = FillSelectors()) return failure;
   for (const Object& object : objects_) {
     if (Failure failure = AttachAll(object.get())) return failure;
   }
@@ -179,13 +226,7 @@ Failure Programs::LoadObject(const char* name, const void* bytes, size_t size) {
 }
 
 Failure Programs::Configure(bpf_object* object) {
-  const config values = {
-      .payload_ring_bytes = options_.ring_bytes / 8 * 7,
-      .payload_bytes_per_call = options_.payload_bytes_per_call,
-      .emit_process = options_.families.contains(kProcessFamily) ? 1u : 0u,
-      .all_fds = options_.all_fds ? 1u : 0u,
-      .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
-  };
+  const config values = MakeConfig(options_);
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     int result = 0;
@@ -203,6 +244,34 @@ Failure Programs::Configure(bpf_object* object) {
       return Explain("BPF_LOAD_FAILED", "set up a uprobe program", -result, nullptr);
     }
   }
+  return std::nullopt;
+}
+
+// Lengths and numbers were checked with the options.
+Failure Programs::FillSelectors() const {
+  const Selection& selection = options_.selection;
+  const uint32_t present = 1;
+  int result = 0;
+  for (const std::string& comm : selection.comms) {
+    char key[16] = {};
+    CopyText(comm, key);
+    result = std::min(result, bpf_map_update_elem(MapFd("comms"), key, &present, BPF_ANY));
+  }
+  for (const std::string& exe : selection.exes) {
+    exe_selector key = {};
+    CopyText(exe, key.path);
+    result = std::min(result, bpf_map_update_elem(MapFd("exes"), &key, &present, BPF_ANY));
+  }
+  uint32_t index = 0;
+  const auto add = [&](const std::string& text, bool is_container) {
+    cgroup_selector value = {.text = {}, .len = static_cast<uint32_t>(text.size()), .is_container = is_container ? 1u : 0u};
+    CopyText(text, value.text);
+    result = std::min(result, bpf_map_update_elem(MapFd("cgroup_selectors"), &index, &value, BPF_ANY));
+    index++;
+  };
+  for (const std::string& cgroup : selection.cgroups) add(cgroup, false);
+  for (const std::string& container : selection.containers) add(container, true);
+  if (result < 0) return Explain("BPF_LOAD_FAILED", "tell the programs what to select", -result, nullptr);
   return std::nullopt;
 }
 
@@ -238,19 +307,6 @@ Failure Programs::Trace(uint32_t pid, uint32_t root) {
 bool Programs::IsTraced(uint32_t pid) const {
   traced entry;
   return bpf_map_lookup_elem(traced_.get(), &pid, &entry) == 0;
-}
-
-Failure Programs::TraceComm(const std::string& comm) {
-  char key[16] = {};
-  memcpy(key, comm.data(), comm.size());
-  const uint32_t value = 1;
-  const int result = bpf_map_update_elem(MapFd("comms"), key, &value, BPF_ANY);
-  if (result == -E2BIG) {
-    return Error{"BPF_ATTACH_FAILED", "could not trace processes named " + comm + ": " +
-                                          std::to_string(MAX_COMMS) + " names are traced already"};
-  }
-  if (result < 0) return Explain("BPF_ATTACH_FAILED", "trace processes named " + comm, -result, nullptr);
-  return std::nullopt;
 }
 
 Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {

@@ -22,12 +22,27 @@
 
 namespace agentsight {
 
+// What becomes a traced root by itself, and what of the traced processes is kept.
+struct Selection {
+  std::vector<std::string> comms;
+  std::vector<std::string> exes;
+  std::vector<std::string> cgroups;
+  std::vector<std::string> containers;
+  std::vector<uint32_t> uids;
+  std::vector<uint32_t> ports;
+  bool uid_chooses = false;
+  bool follow = true;
+};
+
 struct CaptureOptions {
   // Program families by name; "process" says only whether its records are wanted, it is always loaded.
   std::set<std::string, std::less<>> families;
   uint64_t ring_bytes = 0;
   uint32_t payload_bytes_per_call = 0;
+  uint32_t stdio_bytes_per_call = 0;
   bool all_fds = false;
+  std::vector<uint32_t> fds;
+  Selection selection;
   uint64_t queued_bytes = 0;
 };
 
@@ -54,7 +69,6 @@ class Programs {
 
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;
-  Failure TraceComm(const std::string& comm);
 
   Failure AttachUprobe(const UprobeTarget& target, uint32_t* id);
   // Empty when there is none of this id.
@@ -73,6 +87,7 @@ class Programs {
   Failure CreateMaps();
   Failure LoadObject(const char* name, const void* bytes, size_t size);
   Failure Configure(bpf_object* object);
+  Failure FillSelectors() const;
   Failure AttachAll(bpf_object* object);
   bpf_program* FindProgram(const char* name) const;
   int MapFd(const char* name) const;

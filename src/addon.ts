@@ -7,8 +7,38 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentsightError, causeText } from './errors.ts';
+import { LIMITS } from './limits.ts';
 
 export type ProgramFamily = 'process' | 'tls' | 'stdio';
+
+/**
+ * Which processes become traced roots by themselves, at exec or when they
+ * enter a control group, and what of the traced ones is kept. bpf/shared.h has
+ * the limits; beyond them the options are refused.
+ */
+export interface Selection {
+  /** Names of the thread-group leader, 15 bytes at most. */
+  readonly comms: readonly string[];
+  /** Paths of the files that run, as the process sees them, links resolved. */
+  readonly exes: readonly string[];
+  /** Paths of control groups without the mount point; those below are meant, too. */
+  readonly cgroups: readonly string[];
+  /** Ids of containers, or how they begin. */
+  readonly containers: readonly string[];
+  /** Roots are of these users only; none: of any. */
+  readonly uids: readonly number[];
+  /** A process of `uids` is a root whatever else is selected. */
+  readonly uidChooses: boolean;
+  /** Children of traced processes are traced. */
+  readonly follow: boolean;
+  /** Traffic between other ports is dropped; none: all is kept. */
+  readonly ports: readonly number[];
+}
+
+/** No process by itself, everything of those that are traced. */
+export const NO_SELECTION: Selection = {
+  comms: [], exes: [], cgroups: [], containers: [], uids: [], uidChooses: false, follow: true, ports: [],
+};
 
 export interface CaptureOptions {
   readonly families: readonly ProgramFamily[];
@@ -16,11 +46,27 @@ export interface CaptureOptions {
   readonly ringBytes: number;
   /** Payload kept of one call, in bytes. */
   readonly payloadBytesPerCall: number;
-  /** stdio on every descriptor instead of 0, 1 and 2. */
+  /** The same for stdio alone. */
+  readonly stdioBytesPerCall: number;
+  /** stdio on these descriptors, each under 1024. */
+  readonly fds: readonly number[];
+  /** stdio on every descriptor, whatever `fds` says. */
   readonly allFds: boolean;
+  readonly selection: Selection;
   /** Batches that may wait for JavaScript, in bytes; beyond it the ring fills and the kernel counts. */
   readonly queuedBytes: number;
 }
+
+/** What a capture is opened with unless somebody asked for something else. */
+export const CAPTURE_DEFAULTS: Omit<CaptureOptions, 'families'> = {
+  ringBytes: LIMITS.ringBytes,
+  payloadBytesPerCall: LIMITS.payloadBytesPerCall,
+  stdioBytesPerCall: LIMITS.payloadBytesPerCall,
+  queuedBytes: LIMITS.addonQueuedBytes,
+  fds: [0, 1, 2],
+  allFds: false,
+  selection: NO_SELECTION,
+};
 
 /** A uprobe program of bpf/tls.bpf.c by name; `exit` ones attach to the return. */
 export type UprobeProgram =
@@ -80,8 +126,6 @@ export interface Capture {
   /** Puts a process into the traced set, as a descendant of `root` (itself for a root). */
   trace(pid: number, root: number): void;
   isTraced(pid: number): boolean;
-  /** A process whose leader gets this name (15 bytes at most) at exec becomes a traced root. */
-  traceComm(comm: string): void;
   /** Returns an id for detach. */
   attachUprobe(target: UprobeTarget): number;
   detachUprobe(id: number): void;

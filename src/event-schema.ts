@@ -35,7 +35,8 @@ const fork = z.object({ event: z.literal('FORK'), ppid: count, parent: key }) sa
 const exec = z.object({
   event: z.literal('EXEC'), ppid: count, parent: key, filename: z.string(), argv: z.array(z.string()), cwd: z.string(),
   uid: count, gid: count, exe: z.string().nullable().default(null), cgroup: z.string().nullable().default(null),
-  container: z.string().nullable().default(null), truncated: z.boolean(), existing: z.boolean(),
+  container: z.string().nullable().default(null),
+  ancestors: z.array(z.object({ pid: count, process: key, comm: z.string() })).default([]), truncated: z.boolean(), existing: z.boolean(),
 }) satisfies z.ZodType<ExecData>;
 
 const exit = z.object({

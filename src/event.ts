@@ -53,10 +53,19 @@ export interface ExecData {
   readonly cgroup: string | null;
   /** Of Docker, containerd, CRI-O or podman, found in the control group; null on the host. */
   readonly container: string | null;
+  /** Of a root, whoever started it: its parent first, up to the first process. Empty for its descendants, whose `parent` leads to it. */
+  readonly ancestors: readonly Ancestor[];
   /** True when the command line was longer than the record holds. */
   readonly truncated: boolean;
   /** `true` for a process that ran before the trace began: read from /proc, not seen. */
   readonly existing: boolean;
+}
+
+/** A process that is not traced. */
+export interface Ancestor {
+  readonly pid: number;
+  readonly process: ProcessKey;
+  readonly comm: string;
 }
 
 export interface ExitData {
@@ -67,14 +76,14 @@ export interface ExitData {
   /** Name as in `kill -l` with SIG before it, or null. */
   readonly signal: string | null;
   readonly core_dumped: boolean;
-  /** Since the process started, not since its last exec. */
+  /** Since the process started, not since its last exec; of the launched command since it was let go. */
   readonly duration_ms: number;
   readonly peak_rss_bytes: number;
   /** The kernel only knew an upper bound (inherited over exec). */
   readonly peak_rss_upper_bound: boolean;
   readonly user_ms: number;
   readonly system_ms: number;
-  /** Through read and write calls of any kind, files, pipes and sockets together; null where the kernel does not count it. */
+  /** By calls like read and write, on files, pipes and sockets together, not by recv and send; null where the kernel does not count it. */
   readonly read_bytes: number | null;
   readonly written_bytes: number | null;
 }

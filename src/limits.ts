@@ -21,6 +21,8 @@ export const LIMITS = {
   exitedProcesses: 4096,
   /** Roots whose session is known; one per `--pid`, launched command and `--comm` match. */
   sessions: 4096,
+  /** Processes above a root that are named; init systems and containers keep about ten. */
+  ancestors: 64,
   /** Descriptors of one process whose target text is kept; at it they are asked for anew. */
   descriptorsPerProcess: 1024,
   /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */

@@ -75,7 +75,7 @@ function createRunner(options: TraceOptions, identity: ReturnType<typeof createI
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
-    identity, pids, comms, families, ringBytes, allFds,
+    identity, pids, selection: { comms }, families, ringBytes, allFds,
     launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }

@@ -1,14 +1,17 @@
 /** Records of the process family: fork, exec, exit. */
-import type { ProcessEvent, ProcessData } from '../event.ts';
+import type { Ancestor, ProcessEvent, ProcessData } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
+import { containerOf } from './container.ts';
 import type { RecordView } from './record.ts';
-import { EXEC, EXIT, FORK, HEADER, RECORD_FLAG, SIZE } from './layout.ts';
+import { EXEC, EXIT, FORK, HEADER, IO_NOT_COUNTED, RECORD_FLAG, SIZE } from './layout.ts';
 import { signalName } from './signals.ts';
 
 interface Context {
   readonly clock: BootClock;
   readonly identity: Identity;
+  /** The process of this pid and those above it, as they are now. */
+  readonly ancestorsOf: (pid: number) => readonly Ancestor[];
 }
 
 export function decodeFork(record: RecordView, context: Context): ProcessEvent {
@@ -20,25 +23,29 @@ export function decodeFork(record: RecordView, context: Context): ProcessEvent {
 
 /** null when the lengths of its texts do not fit into the record. */
 export function decodeExec(record: RecordView, context: Context): ProcessEvent | null {
-  const { batch, view, offset, size } = record;
+  const { batch, view, offset, size, process } = record;
   const filenameEnd = SIZE.process_exec + view.getUint32(offset + EXEC.filename_len, true);
   const cwdEnd = filenameEnd + view.getUint32(offset + EXEC.cwd_len, true);
-  const argvEnd = cwdEnd + view.getUint32(offset + EXEC.argv_len, true);
+  const exeEnd = cwdEnd + view.getUint32(offset + EXEC.exe_len, true);
+  const cgroupEnd = exeEnd + view.getUint32(offset + EXEC.cgroup_len, true);
+  const argvEnd = cgroupEnd + view.getUint32(offset + EXEC.argv_len, true);
   if (argvEnd > size) return null;
   const ppid = view.getUint32(offset + EXEC.ppid, true);
   const flags = view.getUint16(offset + HEADER.flags, true);
+  const cgroup = batch.toString('utf8', offset + exeEnd, offset + cgroupEnd);
   return processEvent(record, context, {
     event: 'EXEC',
     ppid,
     parent: context.identity.processKey(view.getBigUint64(offset + EXEC.parent_start_ns, true), ppid),
     filename: batch.toString('utf8', offset + SIZE.process_exec, offset + filenameEnd),
-    argv: splitArgv(batch.toString('utf8', offset + cwdEnd, offset + argvEnd)),
+    argv: splitArgv(batch.toString('utf8', offset + cgroupEnd, offset + argvEnd)),
     cwd: batch.toString('utf8', offset + filenameEnd, offset + cwdEnd),
     uid: view.getUint32(offset + HEADER.uid, true),
     gid: view.getUint32(offset + EXEC.gid, true),
-    exe: null,
-    cgroup: null,
-    container: null,
+    exe: batch.toString('utf8', offset + cwdEnd, offset + exeEnd) || null,
+    cgroup: cgroup || null,
+    container: containerOf(cgroup),
+    ancestors: process.root === process.pid ? context.ancestorsOf(ppid) : [],
     truncated: (flags & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
     existing: false,
   });
@@ -50,11 +57,12 @@ export function splitArgv(text: string): string[] {
   return (text.endsWith('\0') ? text.slice(0, -1) : text).split('\0');
 }
 
-export function decodeExit(record: RecordView, context: Context): ProcessEvent {
+/** `beganNs`: since boot, of a process that we held back before it became what it is. */
+export function decodeExit(record: RecordView, context: Context, beganNs: bigint | null): ProcessEvent {
   const { view, offset } = record;
   const signal = view.getUint32(offset + EXIT.signal, true);
   const flags = view.getUint16(offset + HEADER.flags, true);
-  const livedNs = view.getBigUint64(offset + HEADER.time_ns, true) - view.getBigUint64(offset + HEADER.start_ns, true);
+  const livedNs = view.getBigUint64(offset + HEADER.time_ns, true) - (beganNs ?? view.getBigUint64(offset + HEADER.start_ns, true));
   return processEvent(record, context, {
     event: 'EXIT',
     ppid: view.getUint32(offset + EXIT.ppid, true),
@@ -66,9 +74,13 @@ export function decodeExit(record: RecordView, context: Context): ProcessEvent {
     peak_rss_upper_bound: (flags & RECORD_FLAG.RECORD_MAXRSS_UPPER_BOUND) !== 0,
     user_ms: Number(view.getBigUint64(offset + EXIT.user_ns, true)) / 1e6,
     system_ms: Number(view.getBigUint64(offset + EXIT.system_ns, true)) / 1e6,
-    read_bytes: null,
-    written_bytes: null,
+    read_bytes: counted(view.getBigUint64(offset + EXIT.read_bytes, true)),
+    written_bytes: counted(view.getBigUint64(offset + EXIT.written_bytes, true)),
   });
+}
+
+function counted(bytes: bigint): number | null {
+  return bytes === IO_NOT_COUNTED ? null : Number(bytes);
 }
 
 function processEvent(record: RecordView, context: Context, data: ProcessData): ProcessEvent {

@@ -6,7 +6,7 @@
  * header says where the next one starts. A size that cannot be true ends the
  * batch, because nothing after it can be found.
  */
-import type { Event } from '../event.ts';
+import type { Ancestor, Event } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
 import { Counters } from '../stats.ts';
@@ -24,6 +24,12 @@ export interface DecoderOptions {
   readonly processes: ProcessTable;
   /** Asks a live process for the path of a descriptor. */
   readonly readPath: ReadPath;
+  /** The process of this pid and those above it; without it roots have none. */
+  readonly ancestorsOf?: (pid: number) => readonly Ancestor[];
+  /** A running process has become a root: what it is has to be asked of /proc. */
+  readonly onJoin?: (pid: number) => void;
+  /** The launched command, which we held back until its first exec. */
+  readonly heldPid?: () => number | null;
 }
 
 export interface Decoder {
@@ -38,6 +44,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const counters = new Counters<DecoderCounter>(['records', 'unknown_kind', 'malformed', 'malformed_bytes']);
   const sequences = createSequenceCheck();
   const io = createIoDecoder(options);
+  const { ancestorsOf = () => [], onJoin = () => undefined, heldPid = () => null } = options;
+  const context = { ...options, ancestorsOf };
+  /** First exec of the held command. */
+  let letGoNs: bigint | null = null;
 
   function decode(batch: Buffer): Event[] {
     const events: Event[] = [];
@@ -79,11 +89,15 @@ export function createDecoder(options: DecoderOptions): Decoder {
       case RECORD_KIND.RECORD_TLS_CLOSE:
         return io.tlsClose(record);
       case RECORD_KIND.RECORD_PROCESS_FORK:
-        return decodeFork(record, options);
+        return decodeFork(record, context);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
-        return decodeExec(record, options) ?? malformed(size);
+        if (process.pid === heldPid()) letGoNs ??= view.getBigUint64(offset + HEADER.time_ns, true);
+        return decodeExec(record, context) ?? malformed(size);
+      case RECORD_KIND.RECORD_PROCESS_JOIN:
+        onJoin(process.pid);
+        return null;
       default: {
-        const event = decodeExit(record, options);
+        const event = decodeExit(record, context, process.pid === heldPid() ? letGoNs : null);
         processes.retire(process);
         return event;
       }
@@ -107,6 +121,7 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_PROCESS_FORK]: SIZE.process_fork,
   [RECORD_KIND.RECORD_PROCESS_EXEC]: SIZE.process_exec,
   [RECORD_KIND.RECORD_PROCESS_EXIT]: SIZE.process_exit,
+  [RECORD_KIND.RECORD_PROCESS_JOIN]: SIZE.process_join,
   [RECORD_KIND.RECORD_TLS_DATA]: SIZE.tls_data,
   [RECORD_KIND.RECORD_TLS_CLOSE]: SIZE.tls_close,
   [RECORD_KIND.RECORD_STDIO_DATA]: SIZE.stdio_data,

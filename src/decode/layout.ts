@@ -7,6 +7,7 @@ export const RECORD_KIND = {
   RECORD_PROCESS_FORK: 1,
   RECORD_PROCESS_EXEC: 2,
   RECORD_PROCESS_EXIT: 3,
+  RECORD_PROCESS_JOIN: 4,
   RECORD_TLS_DATA: 16,
   RECORD_TLS_CLOSE: 17,
   RECORD_STDIO_DATA: 32,
@@ -22,8 +23,9 @@ export const RECORD_FLAG = {
 export const SIZE = {
   record_header: 64,
   process_fork: 80,
-  process_exec: 104,
-  process_exit: 112,
+  process_join: 64,
+  process_exec: 112,
+  process_exit: 128,
   endpoint: 48,
   tls_data: 104,
   tls_close: 72,
@@ -62,18 +64,25 @@ export const EXEC = {
   argv_len: 88,
   argv_total: 92,
   cwd_truncated: 96,
-  reserved: 100,
+  exe_len: 100,
+  cgroup_len: 104,
+  reserved: 108,
 } as const;
+
+/** `read_bytes` and `written_bytes` of a kernel that does not count them. */
+export const IO_NOT_COUNTED = 0xffff_ffff_ffff_ffffn;
 
 export const EXIT = {
   parent_start_ns: 64,
   peak_rss_bytes: 72,
   user_ns: 80,
   system_ns: 88,
-  ppid: 96,
-  exit_code: 100,
-  signal: 104,
-  core_dumped: 108,
+  read_bytes: 96,
+  written_bytes: 104,
+  ppid: 112,
+  exit_code: 116,
+  signal: 120,
+  core_dumped: 124,
 } as const;
 
 export const TLS = {

@@ -5,10 +5,9 @@
  */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { loadAddon } from '../addon.ts';
+import { CAPTURE_DEFAULTS, loadAddon } from '../addon.ts';
 import type { Addon, CaptureOptions, ProgramFamily } from '../addon.ts';
 import { AgentsightError, causeText } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
 import { formatSize } from '../values.ts';
 import { missing, note, ok } from './check.ts';
 import type { Check } from './check.ts';
@@ -105,10 +104,8 @@ type Opened = ReturnType<Addon['openCapture']>;
 
 function withCapture(addon: Addon, options: Pick<CaptureOptions, 'families'> & Partial<CaptureOptions>, use: (capture: Opened) => void): void {
   const capture = addon.openCapture({
+    ...CAPTURE_DEFAULTS,
     ringBytes: PROBE_RING_BYTES,
-    payloadBytesPerCall: LIMITS.payloadBytesPerCall,
-    allFds: false,
-    queuedBytes: LIMITS.addonQueuedBytes,
     ...options,
   });
   try {

@@ -8,11 +8,11 @@
  * The run of a launched command ends with it and its descendants; those that
  * outlive it are given a second (`descendantGraceMs`), so that a daemon left
  * behind does not hold the trace for ever. A run that is attached to processes
- * ends when all of them and their descendants have gone. A run by name ends only
- * by `stop`.
+ * ends when all of them and their descendants have gone. A run that selects
+ * processes by what they are ends only by `stop`.
  */
 import { Observable, type Subscriber } from 'rxjs';
-import type { Addon, Batch, KernelCounters, ProgramFamily } from '../addon.ts';
+import { NO_SELECTION, type Addon, type Batch, type KernelCounters, type ProgramFamily, type Selection } from '../addon.ts';
 import { createProcessTable, type ProcessTable } from '../decode/process-table.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Event, ProbeData } from '../event.ts';
@@ -27,7 +27,9 @@ import { lossEvent, probeEvent } from './own-events.ts';
 import { createOwnTrees } from './own-trees.ts';
 import type { Runner } from './runner.ts';
 import { installedRuntimes } from './runtimes.ts';
-import { endedUnseen, existingEvents, findByComm, resolveTarget, seedTrees, truncateComm } from './seed.ts';
+import {
+  endedUnseen, existingEvents, findSelected, resolveTarget, seedTrees, selectsProcesses, type Seeded, type Seeds,
+} from './seed.ts';
 import { openCapture, captureStats, type OpenCapture } from './open-capture.ts';
 import type { TlsReportRow } from './tls-report.ts';
 
@@ -36,11 +38,16 @@ export interface CaptureRunnerOptions {
   readonly launcherPath: string;
   readonly identity: Identity;
   readonly pids?: readonly number[];
-  readonly comms?: readonly string[];
+  /** What becomes a root by itself, and what of the traced processes is kept. */
+  readonly selection?: Partial<Selection>;
   readonly launch?: LaunchOptions | null;
   readonly families: readonly ProgramFamily[];
   readonly ringBytes?: number;
   readonly payloadBytesPerCall?: number;
+  /** Payload kept of one call on a descriptor, in bytes. */
+  readonly stdioBytesPerCall?: number;
+  /** Descriptors that `stdio` is of; 0, 1 and 2 unless said otherwise. */
+  readonly fds?: readonly number[];
   readonly allFds?: boolean;
   /** How long descendants may outlive the launched command before the run ends. */
   readonly descendantGraceMs?: number;
@@ -79,6 +86,7 @@ class LiveCapture implements CaptureRunner {
   readonly exit: Promise<LaunchExit | null>;
 
   readonly #options: CaptureRunnerOptions;
+  readonly #selection: Selection;
   readonly #processes: ProcessTable;
   readonly #losses = createLossWatch();
   readonly #ownTrees = createOwnTrees(process.pid, () => this.#held?.pid ?? null);
@@ -101,6 +109,7 @@ class LiveCapture implements CaptureRunner {
 
   constructor(options: CaptureRunnerOptions) {
     this.#options = options;
+    this.#selection = { ...NO_SELECTION, ...options.selection };
     this.#processes = createProcessTable(options.identity);
     this.ready = new Promise((resolve, reject) => {
       this.#setReady = resolve;
@@ -137,21 +146,27 @@ class LiveCapture implements CaptureRunner {
   }
 
   async #start(): Promise<void> {
-    const { launch, launcherPath, pids = [], comms = [] } = this.#options;
-    if (launch == null && pids.length === 0 && comms.length === 0) {
+    const { launch, launcherPath, pids = [] } = this.#options;
+    if (launch == null && pids.length === 0 && !selectsProcesses(this.#selection)) {
       throw new AgentsightError('USAGE', 'could not start the trace: no process, name or command was given');
     }
-    const roots = pids.map(resolveTarget);
+    const roots = pids.map((pid) => resolveTarget(pid, this.#selection.uids));
     if (launch != null) await this.#hold(launch, launcherPath);
     if (this.#stopped()) return;
-    const open = openCapture({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
+    const open = openCapture({
+      ...this.#options,
+      selection: this.#selection,
+      processes: this.#processes,
+      heldPid: () => this.#held?.pid ?? null,
+      onJoin: (pid) => this.#join(pid),
+      onProbe: (probe) => this.#emitProbe(probe),
+    });
     this.#open = open;
     await open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
     if (this.#stopped()) return;
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
-    for (const comm of comms) open.capture.traceComm(truncateComm(comm));
-    const ready = await this.#seed(open, roots, findByComm(comms));
+    const ready = await this.#seedTargets(open, roots);
     if (this.#stopped()) return;
     this.#setReady(ready);
     await this.#release();
@@ -166,16 +181,27 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) held.close();
   }
 
-  async #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): Promise<CaptureReady> {
+  /** Puts running processes into the traced set, and tells of them. */
+  async #seed({ capture, descriptors, tls }: OpenCapture, targets: Omit<Seeds, 'follow'>): Promise<Seeded[]> {
     const { identity, families } = this.#options;
-    const held = this.#held;
-    const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots], named);
+    const seeded = seedTrees(capture, { ...targets, follow: this.#selection.follow });
     for (const { stat } of seeded) descriptors.learn(stat.pid);
     const events = existingEvents(seeded, { identity, processes: this.#processes });
     // The launched command has not begun: its own EXEC will tell what it is.
-    const existing = events.filter((event) => event.pid !== held?.pid);
+    const existing = events.filter((event) => event.pid !== this.#held?.pid);
     if (families.includes('process')) this.#emit(existing);
     await Promise.all(existing.map((event) => tls?.lookAt(event.pid)));
+    return seeded;
+  }
+
+  #join(pid: number): void {
+    const open = this.#open;
+    if (open !== null && !this.#closed) this.#guard(this.#seed(open, { roots: [], found: [pid] }));
+  }
+
+  async #seedTargets(open: OpenCapture, roots: readonly number[]): Promise<CaptureReady> {
+    const held = this.#held;
+    const seeded = await this.#seed(open, { roots: held === null ? roots : [held.pid, ...roots], found: findSelected(this.#selection) });
     return {
       traced: seeded.map(({ stat, root }) => ({ pid: stat.pid, comm: stat.comm, root: stat.pid === root })),
       probes: this.#probes,
@@ -218,16 +244,16 @@ class LiveCapture implements CaptureRunner {
   }
 
   /** What fails in the background ends the run, unless the run has ended already. */
-  #guard(work: Promise<void>): void {
+  #guard(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.#fail(error));
   }
 
   #endWhenDone(): void {
     if (!this.#running || this.#ended !== null) return;
-    const { launch, comms = [], descendantGraceMs = DESCENDANT_GRACE_MS } = this.#options;
+    const { launch, descendantGraceMs = DESCENDANT_GRACE_MS } = this.#options;
     const anyLeft = this.#processes.liveCount > 0;
     if (launch == null) {
-      if (!anyLeft && comms.length === 0) this.#guard(this.#end());
+      if (!anyLeft && !selectsProcesses(this.#selection)) this.#guard(this.#end());
     } else if (this.#commandEnded) {
       if (!anyLeft) this.#guard(this.#end());
       else this.#graceTimer ??= setTimeout(() => this.#guard(this.#end()), descendantGraceMs);

@@ -1,12 +1,12 @@
 /** What a live capture holds between load and close. */
-import type { Addon, Capture, ProgramFamily } from '../addon.ts';
+import { CAPTURE_DEFAULTS, type Addon, type Capture, type ProgramFamily, type Selection } from '../addon.ts';
 import { createDecoder, type Decoder } from '../decode/decode.ts';
 import type { ProcessTable } from '../decode/process-table.ts';
 import type { ProbeData } from '../event.ts';
 import type { Identity } from '../identity.ts';
-import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { BootClock } from '../time.ts';
+import { readAncestors } from './ancestors.ts';
 import { createDescriptors, type Descriptors } from './descriptors.ts';
 import { kernelStats } from './loss.ts';
 import { createTlsFiles } from './tls-files.ts';
@@ -27,26 +27,38 @@ export interface OpenCaptureOptions {
   readonly families: readonly ProgramFamily[];
   readonly ringBytes?: number | undefined;
   readonly payloadBytesPerCall?: number | undefined;
+  readonly stdioBytesPerCall?: number | undefined;
+  readonly fds?: readonly number[] | undefined;
   readonly allFds?: boolean | undefined;
+  readonly selection: Selection;
+  readonly heldPid: () => number | null;
+  /** A running process has become a root. */
+  readonly onJoin: (pid: number) => void;
   readonly onProbe: (probe: ProbeData) => void;
 }
 
 /** Loads and attaches the programs; nothing is traced yet. */
 export function openCapture(options: OpenCaptureOptions): OpenCapture {
-  const { addon, identity, processes, families, onProbe } = options;
+  const { addon, identity, processes, families, onProbe, onJoin, heldPid } = options;
   const capture = addon.openCapture({
     // Processes are followed whatever is shown: the end of the run and the hooks depend on their records.
     families: [...new Set<ProgramFamily>(['process', ...families])],
-    ringBytes: options.ringBytes ?? LIMITS.ringBytes,
-    payloadBytesPerCall: options.payloadBytesPerCall ?? LIMITS.payloadBytesPerCall,
-    allFds: options.allFds ?? false,
-    queuedBytes: LIMITS.addonQueuedBytes,
+    ringBytes: options.ringBytes ?? CAPTURE_DEFAULTS.ringBytes,
+    payloadBytesPerCall: options.payloadBytesPerCall ?? CAPTURE_DEFAULTS.payloadBytesPerCall,
+    stdioBytesPerCall: options.stdioBytesPerCall ?? CAPTURE_DEFAULTS.stdioBytesPerCall,
+    fds: options.fds ?? CAPTURE_DEFAULTS.fds,
+    allFds: options.allFds ?? CAPTURE_DEFAULTS.allFds,
+    queuedBytes: CAPTURE_DEFAULTS.queuedBytes,
+    selection: options.selection,
   });
   try {
     capture.load();
     const clock = new BootClock(addon.bootClockOffsetNs());
     const descriptors = createDescriptors();
-    const decoder = createDecoder({ clock, identity, processes, readPath: descriptors.readPath });
+    const decoder = createDecoder({
+      clock, identity, processes, readPath: descriptors.readPath, onJoin, heldPid,
+      ancestorsOf: (pid) => readAncestors(pid, identity),
+    });
     const tls = families.includes('tls') ? createTlsTargets({
       files: createTlsFiles({ addon, capture, onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
     }) : null;

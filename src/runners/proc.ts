@@ -13,6 +13,8 @@ export interface ProcStat {
   /** One letter, from proc(5); `Z` and `X` have ended. */
   readonly state: string;
   readonly ppid: number;
+  /** Pid of the process that made the session by setsid(2): all in it descend from that one. */
+  readonly sid: number;
   /** 0 when every thread has ended. */
   readonly threads: number;
   /** Start since boot in clock ticks. */
@@ -22,6 +24,7 @@ export interface ProcStat {
 /** Fields of /proc/PID/stat after the name, counted from the state: proc(5) numbers them from 3. */
 const STATE_FIELD = 0;
 const PPID_FIELD = 1;
+const SESSION_FIELD = 3;
 const THREADS_FIELD = 17;
 const START_FIELD = 19;
 
@@ -40,6 +43,7 @@ export function readStat(pid: number): ProcStat | null {
     comm: text.slice(nameStart + 1, nameEnd),
     state,
     ppid: Number(fields[PPID_FIELD]),
+    sid: Number(fields[SESSION_FIELD]),
     threads: Number(fields[THREADS_FIELD]),
     startTicks: BigInt(startTicks),
   };
@@ -92,6 +96,18 @@ export function readLink(path: string): string | null {
   }
 }
 
+/** How the kernel marks the path of a file that was removed. */
+const DELETED = ' (deleted)';
+
+/** The file that runs, as the process sees it and as the kernel's records tell it. */
+export function readExe(pid: number): string | null {
+  const exe = readLink(`/proc/${pid}/exe`);
+  if (exe === null) return null;
+  const path = exe.endsWith(DELETED) ? exe.slice(0, -DELETED.length) : exe;
+  const root = readLink(`/proc/${pid}/root`) ?? '/';
+  return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
+}
+
 /** Files that the process has mapped executable, each once. null when the process is gone. */
 export function readExecutableMappings(pid: number): MappedFile[] | null {
   const text = readText(`/proc/${pid}/maps`);
@@ -109,7 +125,7 @@ export function readExecutableMappings(pid: number): MappedFile[] | null {
   return [...mappings.values()];
 }
 
-function readText(path: string): string | null {
+export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
   } catch {

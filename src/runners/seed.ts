@@ -8,58 +8,89 @@
  * parent was in the set is in the next scan, whoever was forked after is
  * already traced.
  */
-import type { Capture } from '../addon.ts';
+import type { Capture, Selection } from '../addon.ts';
 import { AgentsightError } from '../errors.ts';
 import type { ProcessKey, ProcessEvent } from '../event.ts';
 import type { ProcessEntry, ProcessTable } from '../decode/process-table.ts';
 import type { Identity } from '../identity.ts';
 import { now } from '../time.ts';
-import { hasEnded, listProcesses, readArgv, readIds, readLink, readStat, type ProcStat } from './proc.ts';
-
-/** TASK_COMM_LEN less its NUL. */
-const COMM_MAX_BYTES = 15;
+import { containerOf } from '../decode/container.ts';
+import { readAncestors } from './ancestors.ts';
+import { isInCgroup, isInContainer, readCgroup } from './cgroup.ts';
+import { hasEnded, listProcesses, readArgv, readExe, readIds, readLink, readStat, type ProcStat } from './proc.ts';
 
 export interface Seeded {
   readonly stat: ProcStat;
   readonly root: number;
 }
 
-/** Resolves a pid given by a user: of a thread, its process. Throws TARGET_NOT_FOUND. */
-export function resolveTarget(pid: number): number {
-  const tgid = readIds(pid)?.tgid;
-  if (tgid !== undefined && !Number.isNaN(tgid)) return tgid;
+/** Resolves a pid given by a user: of a thread, its process. Throws TARGET_NOT_FOUND, also for another's than one of `uids`. */
+export function resolveTarget(pid: number, uids: readonly number[]): number {
+  const ids = readIds(pid);
+  if (ids !== null && !Number.isNaN(ids.tgid)) {
+    if (uids.length === 0 || uids.includes(ids.uid)) return ids.tgid;
+    throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: it belongs to user ${ids.uid}`, {
+      hint: 'leave --uid out, or choose that user',
+    });
+  }
   throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: no process has this id`, {
     hint: 'list the running processes with `ps -e`',
   });
 }
 
-/** Running processes of that name, without those that descend from another of that name. */
-export function findByComm(names: readonly string[]): number[] {
-  const wanted = new Set(names.map(truncateComm));
+/** Whether processes become roots by themselves. */
+export function selectsProcesses({ comms, exes, cgroups, containers, uidChooses }: Selection): boolean {
+  return uidChooses || comms.length + exes.length + cgroups.length + containers.length > 0;
+}
+
+/** Running processes that are selected; where children are followed, without those that descend from another one. */
+export function findSelected(selection: Selection): number[] {
+  if (!selectsProcesses(selection)) return [];
   const byPid = new Map(listProcesses().map((stat) => [stat.pid, stat]));
-  const matches = (stat: ProcStat): boolean => wanted.has(stat.comm) && stat.pid !== process.pid && !hasEnded(stat);
+  const selected = new Set([...byPid.values()].filter((stat) => isSelected(stat, selection)).map(({ pid }) => pid));
+  if (!selection.follow) return [...selected];
   const hasMatchingAncestor = (stat: ProcStat): boolean => {
     // A pid given out anew while we read could close a circle: no chain is longer than there are processes.
     let parent = byPid.get(stat.ppid);
     for (let steps = 0; parent !== undefined && steps < byPid.size; steps++) {
-      if (matches(parent)) return true;
+      if (selected.has(parent.pid)) return true;
       parent = byPid.get(parent.ppid);
     }
     return false;
   };
-  return [...byPid.values()].filter((stat) => matches(stat) && !hasMatchingAncestor(stat)).map((stat) => stat.pid);
+  return [...byPid.values()].filter((stat) => selected.has(stat.pid) && !hasMatchingAncestor(stat)).map((stat) => stat.pid);
 }
 
-/** The kernel keeps 15 bytes of a name. */
-export function truncateComm(name: string): string {
-  return Buffer.from(name).subarray(0, COMM_MAX_BYTES).toString('utf8');
+/** As the programs decide at exec: bpf/select.bpf.h. */
+function isSelected(stat: ProcStat, { comms, exes, cgroups, containers, uids, uidChooses }: Selection): boolean {
+  const { pid } = stat;
+  if (pid === process.pid || hasEnded(stat) || !isOfUser(pid, uids)) return false;
+  if (uidChooses || comms.includes(stat.comm)) return true;
+  const exe = exes.length === 0 ? null : readExe(pid);
+  if (exe !== null && exes.includes(exe)) return true;
+  const cgroup = cgroups.length + containers.length === 0 ? null : readCgroup(pid);
+  if (cgroup === null) return false;
+  return cgroups.some((path) => isInCgroup(cgroup, path)) || containers.some((id) => isInContainer(cgroup, id));
+}
+
+function isOfUser(pid: number, uids: readonly number[]): boolean {
+  return uids.length === 0 || uids.includes(readIds(pid)?.uid ?? -1);
+}
+
+export interface Seeds {
+  /** Must run. */
+  readonly roots: readonly number[];
+  /** May have ended since they were found. */
+  readonly found: readonly number[];
+  /** Descendants as well. */
+  readonly follow: boolean;
 }
 
 /**
  * Returns those that it put in, parents before their children. Throws
  * TARGET_NOT_FOUND for one of `roots` that has ended; those of `found` may have.
  */
-export function seedTrees(capture: Capture, roots: readonly number[], found: readonly number[] = []): Seeded[] {
+export function seedTrees(capture: Capture, { roots, found, follow }: Seeds): Seeded[] {
   const members = new Map<number, number>();
   const seeded: Seeded[] = [];
   const put = (pid: number, root: number): void => {
@@ -70,10 +101,11 @@ export function seedTrees(capture: Capture, roots: readonly number[], found: rea
     if (stat !== null && !hasEnded(stat)) seeded.push({ stat, root });
   };
   for (const root of [...roots, ...found]) if (!members.has(root)) put(root, root);
-  for (let grown = true; grown;) {
+  for (let grown = follow; grown;) {
     grown = false;
-    for (const { pid, ppid } of listProcesses()) {
-      const root = members.get(ppid);
+    for (const { pid, ppid, sid } of listProcesses()) {
+      // Whose parent has ended is another's child by now, and still in the session that a traced process made.
+      const root = members.get(ppid) ?? members.get(sid);
       // Never ourselves: what we write about a program would be seen as its doing, without end.
       if (root === undefined || members.has(pid) || pid === process.pid) continue;
       grown = true;
@@ -130,11 +162,12 @@ export function existingEvents(seeded: readonly Seeded[], { identity, processes 
 
 function existingEvent(
   stat: ProcStat,
-  entry: { readonly key: ProcessKey; readonly session: ProcessKey | null },
+  entry: { readonly key: ProcessKey; readonly session: ProcessKey | null; readonly root: number },
   identity: Identity,
 ): ProcessEvent {
   const ids = readIds(stat.pid);
   const parent = readStat(stat.ppid);
+  const cgroup = readCgroup(stat.pid);
   return {
     timestamp: now(),
     source: 'process',
@@ -149,9 +182,10 @@ function existingEvent(
       cwd: readLink(`/proc/${stat.pid}/cwd`) ?? '',
       uid: ids?.uid ?? 0,
       gid: ids?.gid ?? 0,
-      exe: readLink(`/proc/${stat.pid}/exe`),
-      cgroup: null,
-      container: null,
+      exe: readExe(stat.pid),
+      cgroup,
+      container: cgroup === null ? null : containerOf(cgroup),
+      ancestors: entry.root === stat.pid ? readAncestors(stat.ppid, identity) : [],
       truncated: false,
       existing: true,
     },

@@ -8,9 +8,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { loadAddon, type Batch, type Capture } from '../../src/addon.ts';
+import { CAPTURE_DEFAULTS, loadAddon, type Batch, type Capture } from '../../src/addon.ts';
 import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
-import { LIMITS } from '../../src/limits.ts';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
 import { readReport, runProgram } from './run-program.ts';
 
@@ -108,11 +107,8 @@ async function bareWrite(flood: string, directory: string): Promise<number> {
 
 async function floodRing(options: Flood): Promise<RingRun> {
   const capture = loadAddon().openCapture({
+    ...CAPTURE_DEFAULTS,
     families: ['process', 'stdio'],
-    ringBytes: LIMITS.ringBytes,
-    payloadBytesPerCall: LIMITS.payloadBytesPerCall,
-    allFds: false,
-    queuedBytes: LIMITS.addonQueuedBytes,
   });
   try {
     return await drainFlood(capture, options);

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { launcherPath, loadAddon, type Capture, type CaptureOptions } from '../../src/addon.ts';
+import { CAPTURE_DEFAULTS, launcherPath, loadAddon, type Capture, type CaptureOptions } from '../../src/addon.ts';
 import { EXEC, EXIT, FORK, HEADER, RECORD_KIND, SIZE, STDIO, TLS } from '../../src/decode/layout.ts';
 
 export interface RawRecord {
@@ -38,14 +38,7 @@ export interface Finished {
   readonly stdout: Buffer;
 }
 
-const MIB = 1024 * 1024;
-const DEFAULTS: CaptureOptions = {
-  families: ['process', 'stdio'],
-  ringBytes: 16 * MIB,
-  payloadBytesPerCall: 4 * MIB,
-  allFds: false,
-  queuedBytes: 8 * MIB,
-};
+const DEFAULTS: CaptureOptions = { ...CAPTURE_DEFAULTS, families: ['process', 'stdio'] };
 
 /** Loaded and started. The caller closes `capture`. */
 export function startCapture(options: Partial<CaptureOptions> = {}): TestCapture {
@@ -127,10 +120,14 @@ export const parentOf = ({ bytes, kind }: RawRecord): { pid: number; startNs: bi
 export function execOf({ bytes }: RawRecord) {
   const filenameEnd = SIZE.process_exec + bytes.readUInt32LE(EXEC.filename_len);
   const cwdEnd = filenameEnd + bytes.readUInt32LE(EXEC.cwd_len);
+  const exeEnd = cwdEnd + bytes.readUInt32LE(EXEC.exe_len);
+  const cgroupEnd = exeEnd + bytes.readUInt32LE(EXEC.cgroup_len);
   return {
     filename: bytes.toString('utf8', SIZE.process_exec, filenameEnd),
     cwd: bytes.toString('utf8', filenameEnd, cwdEnd),
-    argv: bytes.toString('utf8', cwdEnd),
+    exe: bytes.toString('utf8', cwdEnd, exeEnd),
+    cgroup: bytes.toString('utf8', exeEnd, cgroupEnd),
+    argv: bytes.toString('utf8', cgroupEnd),
     argvTotal: bytes.readUInt32LE(EXEC.argv_total),
     cwdTruncated: bytes.readUInt32LE(EXEC.cwd_truncated),
     gid: bytes.readUInt32LE(EXEC.gid),
@@ -143,6 +140,8 @@ export const exitOf = ({ bytes }: RawRecord) => ({
   coreDumped: bytes.readUInt32LE(EXIT.core_dumped),
   peakRssBytes: Number(bytes.readBigUInt64LE(EXIT.peak_rss_bytes)),
   cpuMs: Number(bytes.readBigUInt64LE(EXIT.user_ns) + bytes.readBigUInt64LE(EXIT.system_ns)) / 1e6,
+  readBytes: Number(bytes.readBigUInt64LE(EXIT.read_bytes)),
+  writtenBytes: Number(bytes.readBigUInt64LE(EXIT.written_bytes)),
 });
 
 export const stdioOf = ({ bytes }: RawRecord) => ({

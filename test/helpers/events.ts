@@ -44,7 +44,8 @@ export function everySource(): Event[] {
     eventOf('process', { event: 'FORK', ppid: 1, parent: PROCESS }),
     eventOf('process', {
       event: 'EXEC', ppid: 1, parent: PROCESS, filename: '/usr/bin/curl', argv: ['curl', '-s', 'https://example.test/?q=é'],
-      cwd: '/tmp', uid: 1000, gid: 1000, exe: '/usr/bin/curl', cgroup: '/user.slice', container: null, truncated: false, existing: false,
+      cwd: '/tmp', uid: 1000, gid: 1000, exe: '/usr/bin/curl', cgroup: '/user.slice', container: null, ancestors: [{ pid: 1, process: PROCESS, comm: 'systemd' }],
+      truncated: false, existing: false,
     }),
     eventOf('process', {
       event: 'EXIT', ppid: 1, exit_code: null, signal: 'SIGKILL', core_dumped: false, duration_ms: 1.5,

@@ -1,5 +1,5 @@
 /** Builds records of bpf/event.h by hand, for tests of the decoder. */
-import { EXEC, EXIT, FORK, HEADER, RECORD_KIND, SIZE, STDIO, TLS, TLS_CLOSE } from '../../src/decode/layout.ts';
+import { EXEC, EXIT, FORK, HEADER, IO_NOT_COUNTED, RECORD_KIND, SIZE, STDIO, TLS, TLS_CLOSE } from '../../src/decode/layout.ts';
 
 export interface HeaderFields {
   readonly pid: number;
@@ -40,27 +40,32 @@ export function forkRecord(fields: HeaderFields & { readonly ppid: number; reado
 export interface ExecFields extends HeaderFields {
   readonly filename: string;
   readonly cwd: string;
+  readonly exe?: string;
+  readonly cgroup?: string;
   readonly argv: string;
 }
 
 export function execRecord(fields: ExecFields): Buffer {
-  const texts = [fields.filename, fields.cwd, fields.argv].map((text) => Buffer.from(text));
+  const texts = [fields.filename, fields.cwd, fields.exe ?? '', fields.cgroup ?? '', fields.argv].map((text) => Buffer.from(text));
   const buffer = record(RECORD_KIND.RECORD_PROCESS_EXEC, SIZE.process_exec, fields);
   buffer.writeUInt32LE(1, EXEC.ppid);
   buffer.writeUInt32LE(7, EXEC.gid);
   buffer.writeUInt32LE(texts[0]!.length, EXEC.filename_len);
   buffer.writeUInt32LE(texts[1]!.length, EXEC.cwd_len);
-  buffer.writeUInt32LE(texts[2]!.length, EXEC.argv_len);
-  buffer.writeUInt32LE(texts[2]!.length, EXEC.argv_total);
+  buffer.writeUInt32LE(texts[2]!.length, EXEC.exe_len);
+  buffer.writeUInt32LE(texts[3]!.length, EXEC.cgroup_len);
+  buffer.writeUInt32LE(texts[4]!.length, EXEC.argv_len);
+  buffer.writeUInt32LE(texts[4]!.length, EXEC.argv_total);
   return resized(Buffer.concat([buffer, ...texts]));
 }
 
-export function exitRecord(fields: HeaderFields & { readonly exitCode?: number; readonly signal?: number }): Buffer {
+export function exitRecord(fields: HeaderFields & { readonly exitCode?: number; readonly signal?: number; readonly readBytes?: bigint }): Buffer {
   const buffer = record(RECORD_KIND.RECORD_PROCESS_EXIT, SIZE.process_exit, fields);
   buffer.writeUInt32LE(fields.exitCode ?? 0, EXIT.exit_code);
   buffer.writeUInt32LE(fields.signal ?? 0, EXIT.signal);
   buffer.writeBigUInt64LE(4096n, EXIT.peak_rss_bytes);
   buffer.writeBigUInt64LE(1_500_000n, EXIT.user_ns);
+  buffer.writeBigUInt64LE(fields.readBytes ?? IO_NOT_COUNTED, EXIT.read_bytes);
   buffer.writeBigUInt64LE(500_000n, EXIT.system_ns);
   return buffer;
 }

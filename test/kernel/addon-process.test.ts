@@ -1,9 +1,11 @@
 /** What the process programs report of known programs, straight from the ring. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { NO_SELECTION } from '../../src/addon.ts';
 import { RECORD_FLAG, RECORD_KIND } from '../../src/decode/layout.ts';
+import { cgroupIn } from '../../src/runners/cgroup.ts';
 import { execOf, exitOf, hold, parentOf, startCapture, type TestCapture } from '../helpers/capture.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 
@@ -126,6 +128,44 @@ describeKernel('process programs', () => {
     expect(new Set(argv)).toEqual(new Set(Array.from({ length: count }, (_, index) => `/bin/true\0${index}\0`)));
   });
 
+  it('name the file that runs: through links, of a script its interpreter, of a file without a name', async () => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'agentsight-exe-')));
+    try {
+      copyFileSync('/bin/true', join(folder, 'real'));
+      symlinkSync(join(folder, 'real'), join(folder, 'link'));
+      writeFileSync(join(folder, 'script'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+      await traced.run([join(folder, 'link')]);
+      await traced.run([join(folder, 'script')]);
+      await traced.run(['/usr/bin/python3', '-c', 'import os; fd=os.memfd_create("box",0); os.sendfile(fd,os.open("/bin/true",0),0,1<<20); os.execve(fd,["true"],{})']);
+      expect(traced.of(EXEC).map((record) => execOf(record).exe)).toEqual([
+        join(folder, 'real'), realpathSync('/bin/sh'), realpathSync('/usr/bin/python3'), '/memfd:box',
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('name the control group, as /proc does', async () => {
+    const { stdout } = await traced.run(['cat', '/proc/self/cgroup']);
+    const [exec] = traced.of(EXEC);
+    expect(exec && execOf(exec).cgroup).toBe(cgroupIn(stdout.toString()));
+  });
+
+  it('count the bytes that all threads read and wrote, dead ones too', async () => {
+    const bytes = 10 * MIB;
+    await traced.run(['sh', '-c', 'dd if=/dev/zero of=/dev/null bs=1M count=10 status=none; exit 0']);
+    const program = 'import os, threading\nfd = os.open("/dev/null", os.O_WRONLY)\n'
+      + 'def work(): os.write(fd, b"x" * 1000)\n'
+      + 'threads = [threading.Thread(target=work) for _ in range(8)]\n[t.start() for t in threads]; [t.join() for t in threads]; work()';
+    await traced.run(['sh', '-c', '/usr/bin/python3 -c "$0"; exit 0', program]);
+    const [dd] = traced.of(EXIT).filter((record) => record.comm === 'dd').map((record) => exitOf(record));
+    expect(dd?.writtenBytes).toBe(bytes);
+    // Its libraries are read as well.
+    expect(dd?.readBytes).toBeGreaterThanOrEqual(bytes);
+    expect(dd?.readBytes).toBeLessThan(bytes + 64 * 1024);
+    expect(traced.of(EXIT).filter(({ comm }) => comm === 'python3').map((record) => exitOf(record).writtenBytes)).toEqual([9000]);
+  });
+
   it('forget a process at its end and refuse one that does not run', async () => {
     const { pid } = await traced.run(['/bin/true']);
     expect(traced.capture.isTraced(pid)).toBe(false);
@@ -134,7 +174,8 @@ describeKernel('process programs', () => {
   });
 
   it('make a root of whatever is executed under a traced name, and of nothing else', async () => {
-    traced.capture.traceComm('sleep');
+    traced.capture.close();
+    traced = startCapture({ families: ['process'], selection: { ...NO_SELECTION, comms: ['sleep'] } });
     // Held and released without being traced: only its child is known, by its name.
     await hold(['sh', '-c', '/bin/true; sleep 0; /bin/true']).release();
     await traced.capture.drain();

@@ -115,7 +115,7 @@ describeKernel('stdio program', () => {
   });
 
   it('cuts a call at the cap, marks it and counts what is missing', async () => {
-    const capped = start({ payloadBytesPerCall: 40_000 });
+    const capped = start({ stdioBytesPerCall: 40_000 });
     await capped.run([...PYTHON, 'import os; os.dup2(os.open("/dev/null", 1), 1); os.write(1, b"y" * 100000)']);
     const parts = moved(capped, 1, true);
     expect(parts.map((record) => [stdioOf(record).total, stdioOf(record).offset, stdioOf(record).payload.length, record.flags])).toEqual([

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { launcherPath, loadAddon, type CaptureOptions } from '../../src/addon.ts';
+import { CAPTURE_DEFAULTS, launcherPath, loadAddon, NO_SELECTION, type CaptureOptions, type Selection } from '../../src/addon.ts';
 import { RECORD_KIND } from '../../src/decode/layout.ts';
 import { hold, startCapture } from '../helpers/capture.ts';
 import { ROOT, tempDir, type TempDir } from '../helpers/files.ts';
@@ -13,7 +13,7 @@ import { describeKernel } from '../helpers/privilege.ts';
 
 const MIB = 1024 * 1024;
 const OPTIONS: CaptureOptions = {
-  families: ['process', 'stdio', 'tls'], ringBytes: MIB, payloadBytesPerCall: MIB, allFds: false, queuedBytes: MIB,
+  ...CAPTURE_DEFAULTS, families: ['process', 'stdio', 'tls'], ringBytes: MIB, payloadBytesPerCall: MIB, queuedBytes: MIB,
 };
 const EXIT = RECORD_KIND.RECORD_PROCESS_EXIT;
 const NOT_FOUND = 127;
@@ -47,11 +47,16 @@ describeKernel('capture', () => {
     expect(() => openCapture({ ...OPTIONS, ringBytes: 1 })).toThrow('ringBytes is out of range');
     expect(() => openCapture({ ...OPTIONS, payloadBytesPerCall: -1 })).toThrow('payloadBytesPerCall is out of range');
     expect(() => openCapture({ ...OPTIONS, families: ['files' as 'tls'] })).toThrow('unknown name');
+    const select = (selection: Partial<Selection>) => () => openCapture({ ...OPTIONS, selection: { ...NO_SELECTION, ...selection } });
+    expect(select({ comms: ['a name of 16 byte'] })).toThrow('comms holds what is no text, or is too long');
+    expect(select({ exes: [`/${'x'.repeat(255)}`] })).toThrow('exes holds');
+    expect(select({ cgroups: Array.from({ length: 9 }, () => '/a'), containers: Array.from({ length: 8 }, () => 'b') })).toThrow('too many');
+    expect(select({ ports: [65_536] })).toThrow('ports is out of range');
+    expect(() => openCapture({ ...OPTIONS, fds: [1024] })).toThrow('fds is out of range');
     const capture = openCapture(OPTIONS);
     expect(() => capture.trace(1, 1)).toThrow('the capture is not loaded');
     capture.load();
     expect(() => capture.load()).toThrow('the capture is loaded');
-    expect(() => capture.traceComm('a name of 16 byte')).toThrow('1 to 15 bytes');
     expect(() => capture.attachUprobe({ program: 'ssl_read_exit', path: '/no/such/file', offset: 0, pid: null, cookie: 0 }))
       .toThrow(expect.objectContaining({ name: 'AgentsightError', code: 'TARGET_NOT_FOUND' }));
     capture.close();

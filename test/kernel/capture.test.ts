@@ -235,7 +235,7 @@ describeKernel('attaching', () => {
     copyFileSync('/bin/cat', folder.file(name));
     chmodSync(folder.file(name), 0o755);
     const before = spawn(folder.file(name), [], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const run = startCapture({ comms: [name], families: ['process'] });
+    const run = startCapture({ selection: { comms: [name] }, families: ['process'] });
     let after: ReturnType<typeof spawn> | null = null;
     try {
       expect((await run.ready)?.traced).toEqual([{ pid: before.pid, comm: name, root: true }]);
@@ -260,7 +260,7 @@ describeKernel('attaching', () => {
 describeKernel('the collector', () => {
   test('is not traced with the tree that it belongs to, nor is what it starts when that has a traced name', async () => {
     const parent = process.ppid;
-    const run = startCapture({ pids: [parent], comms: ['true'], families: ['process'] });
+    const run = startCapture({ pids: [parent], selection: { comms: ['true'] }, families: ['process'] });
     const ready = await run.ready;
     expect(ready?.traced.map(({ pid }) => pid)).toContain(parent);
     expect(ready?.traced.map(({ pid }) => pid)).not.toContain(process.pid);

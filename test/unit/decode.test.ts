@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { createDecoder } from '../../src/decode/decode.ts';
-import { HEADER, RECORD_FLAG, STDIO } from '../../src/decode/layout.ts';
+import { containerOf } from '../../src/decode/container.ts';
+import { createDecoder, type DecoderOptions } from '../../src/decode/decode.ts';
+import { HEADER, RECORD_FLAG, RECORD_KIND, SIZE, STDIO } from '../../src/decode/layout.ts';
 import { createProcessTable } from '../../src/decode/process-table.ts';
 import { createIdentity } from '../../src/identity.ts';
 import { LIMITS } from '../../src/limits.ts';
@@ -15,10 +16,13 @@ const SOCKET = 0o140600;
 const CHARACTER = 0o020600;
 const REGULAR = 0o100644;
 
-function setUp(readPath: (pid: number, fd: number, inode: bigint) => string | null = () => null) {
+const ID = '0123456789abcdef'.repeat(4);
+const OTHER_ID = 'f'.repeat(64);
+
+function setUp(readPath: (pid: number, fd: number, inode: bigint) => string | null = () => null, more: Partial<DecoderOptions> = {}) {
   const identity = createIdentity({ host: 'h0', boot: 'b0', collector: 'c0' });
   const processes = createProcessTable(identity);
-  const decoder = createDecoder({ clock: new BootClock(OFFSET_NS), identity, processes, readPath });
+  const decoder = createDecoder({ clock: new BootClock(OFFSET_NS), identity, processes, readPath, ...more });
   return { identity, processes, decoder };
 }
 
@@ -43,11 +47,49 @@ describe('the decoder', () => {
 
   test('an exec carries file name, working directory and arguments, empty ones too', () => {
     const { decoder } = setUp();
-    const batch = execRecord({ pid: 5, uid: 1000, filename: '/bin/grep', cwd: '/home/ä', argv: 'grep\0\0x y\0\0' });
+    const batch = execRecord({ pid: 5, uid: 1000, filename: '/bin/grep', cwd: '/home/ä', exe: '/usr/bin/grep', cgroup: `/docker/${ID}`, argv: 'grep\0\0x y\0\0' });
     expect(decoder.decode(batch)[0]?.data).toEqual({
       event: 'EXEC', ppid: 1, parent: 'h0.b0.0.1', filename: '/bin/grep', argv: ['grep', '', 'x y', ''],
-      cwd: '/home/ä', uid: 1000, gid: 7, exe: null, cgroup: null, container: null, truncated: false, existing: false,
+      cwd: '/home/ä', uid: 1000, gid: 7, exe: '/usr/bin/grep', cgroup: `/docker/${ID}`, container: ID,
+      ancestors: [], truncated: false, existing: false,
     });
+  });
+
+  test.each([
+    [`/system.slice/docker-${ID}.scope`, ID],
+    [`/kubepods/burstable/pod1b2c/${ID}`, ID],
+    [`/kubepods.slice/kubepods-pod1.slice/cri-containerd-${ID}.scope`, ID],
+    [`/system.slice:cri-containerd:${ID}`, ID],
+    [`/kubepods.slice/crio-${ID}.scope`, ID],
+    [`/machine.slice/libpod-${ID}.scope/container`, ID],
+    [`/docker/${OTHER_ID}/docker/${ID}`, ID],
+    [`/machine.slice/libpod-conmon-${ID}.scope`, null],
+    ['/user.slice/user-1000.slice/session-2.scope', null],
+    [`/odd/${ID}0`, null],
+    ['/', null],
+  ])('the control group %s is of container %s', (path, id) => {
+    expect(containerOf(path)).toBe(id);
+  });
+
+  test('a root has ancestors, its descendants have none; whoever joins is asked for', () => {
+    const joined: number[] = [];
+    const { decoder } = setUp(undefined, { ancestorsOf: (pid) => [{ pid, process: 'key', comm: 'sh' }], onJoin: (pid) => void joined.push(pid) });
+    const texts = { filename: 'a', cwd: '/', argv: 'a\0' };
+    const events = decoder.decode(Buffer.concat([
+      execRecord({ pid: 5, root: 5, ...texts }), execRecord({ pid: 6, root: 5, ...texts }),
+      record(RECORD_KIND.RECORD_PROCESS_JOIN, SIZE.process_join, { pid: 9 }),
+    ]));
+    expect(events.map(({ data }) => 'ancestors' in data && data.ancestors)).toEqual([[{ pid: 1, process: 'key', comm: 'sh' }], []]);
+    expect(joined).toEqual([9]);
+  });
+
+  test('the launched command lives since its first exec, not since it was held', () => {
+    const { decoder } = setUp(undefined, { heldPid: () => 5 });
+    const exec = (timeNs: bigint) => execRecord({ pid: 5, timeNs, startNs: 1n, filename: 'a', cwd: '/', argv: 'a\0' });
+    const events = decoder.decode(Buffer.concat([
+      exec(3_000_000_000n), exec(4_000_000_000n), exitRecord({ pid: 5, startNs: 1n }), exitRecord({ pid: 6, startNs: 1_000_000_000n }),
+    ]));
+    expect(events.slice(2).map(({ data }) => 'duration_ms' in data && data.duration_ms)).toEqual([2000, 4000]);
   });
 
   test('a command line that was cut says so', () => {
@@ -66,6 +108,7 @@ describe('the decoder', () => {
     ]));
     expect(events[0]?.data).toMatchObject({
       event: 'EXIT', exit_code: 3, signal: null, duration_ms: 1, peak_rss_bytes: 4096, user_ms: 1.5, system_ms: 0.5,
+      read_bytes: null, written_bytes: 0,
     });
     expect(events.slice(1).map((event) => event.data)).toMatchObject([
       { exit_code: null, signal: 'SIGKILL' },

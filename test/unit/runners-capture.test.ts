@@ -17,7 +17,6 @@ function quietAddon(load: () => void = () => undefined) {
     load,
     trace: (pid) => void asked.push(`trace ${pid}`),
     isTraced: () => true,
-    traceComm: (comm) => void asked.push(`comm ${comm}`),
     attachUprobe: () => 1,
     detachUprobe: () => undefined,
     watchMappings: () => undefined,
@@ -37,7 +36,7 @@ function quietAddon(load: () => void = () => undefined) {
   return { addon, asked, undelivered };
 }
 
-function run(addon: Addon, options: { readonly pids?: readonly number[]; readonly comms?: readonly string[] }) {
+function run(addon: Addon, options: { readonly pids?: readonly number[]; readonly selection?: { readonly comms: readonly string[] } }) {
   const runner = createCaptureRunner({
     addon, launcherPath: '/nonexistent', identity: createIdentity(), families: ['process', 'stdio'], ...options,
   });
@@ -74,13 +73,13 @@ test('a run without a target is a usage error', async () => {
 
 test('what the ring still holds is delivered by a stop, then all is closed, once', async () => {
   const { addon, asked, undelivered } = quietAddon();
-  const { runner, events, start } = run(addon, { comms: ['a-name-that-nobody-has'] });
+  const { runner, events, start } = run(addon, { selection: { comms: ['a-name-that-nobody-has'] } });
   const done = start();
   await runner.ready;
   undelivered.push(stdioRecord({ pid: 5, fd: 1, mode: 0o010600, inode: 1n, payload: Buffer.from('last') }));
   await Promise.all([runner.stop(), runner.stop(), done]);
   expect(events).toMatchObject([{ source: 'stdio', data: { len: 4 } }]);
-  expect(asked).toEqual(['comm a-name-that-nob', 'close']);
+  expect(asked).toEqual(['close']);
   expect(runner.stats().find(({ stage }) => stage === 'decoder')?.counters['records']).toBe(1);
 });
 
@@ -99,7 +98,7 @@ test('a process whose end was never told does not hold the run', async () => {
 test('unsubscribing closes everything', async () => {
   const { addon, asked } = quietAddon();
   const runner = createCaptureRunner({
-    addon, launcherPath: '/nonexistent', identity: createIdentity(), families: ['process'], comms: ['a-name-that-nobody-has'],
+    addon, launcherPath: '/nonexistent', identity: createIdentity(), families: ['process'], selection: { comms: ['a-name-that-nobody-has'] },
   });
   const subscription = runner.batches.subscribe();
   await runner.ready;

@@ -7,14 +7,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
 import { createProcessTable } from '../../src/decode/process-table.ts';
 import { AgentsightError } from '../../src/errors.ts';
+import { NO_SELECTION } from '../../src/addon.ts';
 import { createIdentity } from '../../src/identity.ts';
 import { commandFiles } from '../../src/runners/command-files.ts';
 import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
+import { cgroupIn } from '../../src/runners/cgroup.ts';
 import { createLossWatch } from '../../src/runners/loss.ts';
 import { placeOf } from '../../src/runners/mapped-file.ts';
 import { listProcesses, readArgv, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
-import { endedUnseen, findByComm, resolveTarget, truncateComm } from '../../src/runners/seed.ts';
+import { endedUnseen, findSelected, resolveTarget } from '../../src/runners/seed.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -79,7 +81,7 @@ describe('/proc', () => {
       const stat = readStat(child.pid ?? 0);
       expect(stat).toMatchObject({ pid: child.pid, comm: 'a) (b', ppid: process.pid });
       expect(stat?.startTicks).toBeGreaterThanOrEqual(readStat(process.pid)?.startTicks ?? 1n << 62n);
-      expect(findByComm(['a) (b'])).toEqual([child.pid]);
+      expect(findSelected({ ...NO_SELECTION, comms: ['a) (b'] })).toEqual([child.pid]);
       expect(readArgv(child.pid ?? 0)).toEqual(['/bin/sh', strange]);
     } finally {
       child.stdin.end();
@@ -109,8 +111,9 @@ describe('/proc', () => {
   });
 
   test('a process that does not exist is refused by name', () => {
-    expect(codeOf(() => resolveTarget(2 ** 22 + 1))).toBe('TARGET_NOT_FOUND');
-    expect(resolveTarget(process.pid)).toBe(process.pid);
+    expect(codeOf(() => resolveTarget(2 ** 22 + 1, []))).toBe('TARGET_NOT_FOUND');
+    expect(resolveTarget(process.pid, [])).toBe(process.pid);
+    expect(codeOf(() => resolveTarget(process.pid, [(process.getuid?.() ?? 0) + 1]))).toBe('TARGET_NOT_FOUND');
   });
 
   test('lists this process with our own ids', () => {
@@ -118,8 +121,13 @@ describe('/proc', () => {
     expect(readIds(process.pid)).toEqual({ tgid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() });
   });
 
-  test('a name is cut where the kernel cuts it', () => {
-    expect(truncateComm('a-name-longer-than-fifteen')).toBe('a-name-longer-t');
+  test.each([
+    ['version 2 alone', '0::/user.slice/a.scope\n', '/user.slice/a.scope'],
+    ['both, version 2 empty', '12:pids:/p\n4:memory:/docker/x\n3:cpu,cpuacct:/c\n1:name=systemd:/s\n0::/\n', '/docker/x'],
+    ['version 1 with one controller', '3:cpu,cpuacct:/c:d\n2:memory:/\n', '/c:d'],
+    ['the root', '4:memory:/\n0::/\n', '/'],
+  ])('the control group of %s is told', (_name, text, path) => {
+    expect(cgroupIn(text)).toBe(path);
   });
 });
 
