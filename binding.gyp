@@ -12,10 +12,8 @@
         'native/error.cc',
         'native/libbpf_log.cc',
         'native/link_reaper.cc',
-        'native/perf_ring.cc',
         'native/programs.cc',
         'native/ring_reader.cc',
-        'native/sideband.cc',
         'native/uprobe_multi.cc',
       ],
       # Node's own headers are not written for -Wextra: as system headers they stay quiet.
@@ -44,12 +42,9 @@
           },
           'inputs': [
             'native/objects.S',
-            '<(bpf_dir)/file.bpf.o',
-            '<(bpf_dir)/net.bpf.o',
             '<(bpf_dir)/process.bpf.o',
             '<(bpf_dir)/stdio.bpf.o',
             '<(bpf_dir)/tls.bpf.o',
-            '<(bpf_dir)/endpoint.bpf.o',
           ],
           'outputs': ['<(SHARED_INTERMEDIATE_DIR)/agentsight_objects.o'],
           'action': ['cc', '-c', '-I<(bpf_dir)', 'native/objects.S', '-o', '<@(_outputs)'],

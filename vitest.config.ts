@@ -52,12 +52,6 @@ export default defineConfig({
           hookTimeout: 2 * MINUTE_MS,
         },
       },
-      {
-        test: {
-          name: 'kernels',
-          include: ['test/kernels/**/*.test.ts'],
-        },
-      },
     ],
   },
 });

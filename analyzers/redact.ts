@@ -3,12 +3,12 @@
  * true and masking twice changes nothing.
  *
  * Live, `http` and `sse` events and raw `tls` chunks come masked from the http
- * analyzer, by `locateSecrets`; this operator masks command lines, paths and stdio. A
+ * analyzer, by `locateSecrets`; this operator masks command lines and stdio. A
  * replay asks it to mask derived events too, because their capture may have been
  * made without redaction. A secret that two stdio calls share is not seen.
  */
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, FileEvent, HeaderList, Headers, HttpData, TextEncoding } from '../src/event.ts';
+import type { Event, HeaderList, Headers, HttpData, TextEncoding } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
 import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
@@ -48,8 +48,6 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
         const payload = maskBytes(event.data.payload);
         return payload === event.data.payload ? event : { ...event, data: { ...event.data, payload } };
       }
-      case 'file':
-        return maskFile(event);
       case 'http':
         return derived ? { ...event, data: maskExchange(event.data) } : event;
       case 'sse':
@@ -57,14 +55,6 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       default:
         return event;
     }
-  }
-
-  function maskFile(event: FileEvent): FileEvent {
-    const { data } = event;
-    const path = maskText(data.path);
-    const target = data.event === 'IO' || data.target === null ? null : maskText(data.target);
-    if (path === data.path && (data.event === 'IO' || target === data.target)) return event;
-    return { ...event, data: data.event === 'IO' ? { ...data, path } : { ...data, path, target } };
   }
 
   function maskArguments(argv: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
 /**
- * The replay rule: where a capture holds the chunks of a connection, its
+ * The replay rule: where a capture holds the `tls` chunks of a connection, its
  * `http` and `sse` events are computed again from them, so the recorded ones are
  * dropped; all others pass. Goes before `http`.
  */

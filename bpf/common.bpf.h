@@ -113,7 +113,7 @@ static __always_inline bool payload_fits(__u32 size)
 	} while (0)
 
 /* len is 1 to 32768. Not zero: some of the memory could not be read and is zeros. */
-static __noinline __attribute__((unused)) long copy_user(struct bpf_dynptr *ptr, __u32 offset, __u64 from, __u32 len)
+static __noinline long copy_user(struct bpf_dynptr *ptr, __u32 offset, __u64 from, __u32 len)
 {
 	long fault;
 

@@ -24,13 +24,7 @@ enum record_kind {
 	RECORD_PROCESS_EXIT = 3,
 	RECORD_TLS_DATA = 16,
 	RECORD_TLS_CLOSE = 17,
-	RECORD_TLS_ENDPOINT = 18,
-	RECORD_TLS_HANDSHAKE = 19,
 	RECORD_STDIO_DATA = 32,
-	RECORD_FILE_CHANGE = 48,
-	RECORD_FILE_IO = 49,
-	RECORD_NET_SOCKET = 64,
-	RECORD_NET_DATA = 65,
 };
 
 /* Bits of record_header.flags; 0x0008 and up are free. */
@@ -96,20 +90,6 @@ struct process_exit {
 	__u32 core_dumped;
 };
 
-/*
- * Both ends of a socket. IPv4 addresses are in the first four bytes; IPv4
- * within IPv6 is told as IPv4. Paths of unix sockets are not in it.
- */
-struct endpoint {
-	__u64 socket;		/* inode number, as in socket:[123]; 0 unknown */
-	__u16 family;		/* AF_INET, AF_INET6, AF_UNIX; 0 unknown */
-	__u16 local_port;	/* ports in host order */
-	__u16 remote_port;
-	__u16 reserved;
-	__u8 local[16];
-	__u8 remote[16];
-};
-
 enum io_direction {
 	IO_READ = 0,
 	IO_WRITE = 1,
@@ -151,30 +131,6 @@ struct tls_close {
 	__u64 connection;
 };
 
-enum tls_evidence {
-	EVIDENCE_INFERRED = 1,	/* the socket that the thread used last before a read, or next after a write */
-	EVIDENCE_PROVEN = 2,	/* its bytes passed within a call on the connection, or the program's structures name it */
-};
-
-/* The socket of a connection became known, or is another one than was told before. */
-struct tls_endpoint {
-	struct record_header header;
-	__u64 connection;
-	struct endpoint endpoint;
-	__u32 evidence;		/* enum tls_evidence */
-	__u32 reserved;
-};
-
-/* A handshake that ended: from its first call to its last, with all waiting in between. */
-struct tls_handshake {
-	struct record_header header;
-	__u64 connection;
-	__u64 latency_ns;
-	__u8 ok;
-	__u8 library;		/* enum tls_library */
-	__u16 reserved[3];
-};
-
 struct stdio_data {
 	struct record_header header;
 	__u64 operation;
@@ -189,130 +145,6 @@ struct stdio_data {
 	__u8 reserved[3];
 	/* __u8 payload[len] */
 };
-
-enum file_change_kind {
-	FILE_OPEN = 1,
-	FILE_TRUNCATE = 2,
-	FILE_RENAME = 3,
-	FILE_LINK = 4,
-	FILE_SYMLINK = 5,
-	FILE_UNLINK = 6,
-	FILE_MKDIR = 7,
-	FILE_RMDIR = 8,
-	FILE_CHMOD = 9,
-	FILE_CHOWN = 10,
-};
-
-/*
- * An operation on a path, done or failed. Followed by path, its base, target
- * and its base, in that order. A path is as the program gave it; its base, the
- * kernel's own path of what it is relative to, is empty where it is absolute.
- * What was opened has the kernel's own path. RECORD_TRUNCATED: a path has lost
- * its beginning or its end.
- */
-struct file_change {
-	struct record_header header;
-	__u64 file;		/* OPEN of a regular file: names it in each file_io of this descriptor; else 0 */
-	__u64 length;		/* TRUNCATE */
-	__s32 result;		/* of the system call: a descriptor, 0, or an errno below 0 */
-	__u32 flags;		/* OPEN: O_*; RENAME: RENAME_* */
-	__u32 at_flags;		/* AT_* of the calls that take them */
-	__u32 mode;		/* permission bits asked for */
-	__u32 uid;		/* CHOWN; all ones: left as it was */
-	__u32 gid;
-	__u16 path_len;
-	__u16 base_len;
-	__u16 target_len;
-	__u16 target_base_len;
-	__u8 change;		/* enum file_change_kind */
-	__u8 created;		/* OPEN made the file */
-	__u8 reserved[6];
-	/* char text[path_len + base_len + target_len + target_base_len] */
-};
-
-/*
- * What a process read and wrote through one descriptor of a regular file since
- * the last such record. Without calls: only names the file, which was open
- * before it was seen. The device is its superblock's.
- */
-struct file_io {
-	struct record_header header;
-	__u64 file;		/* as in file_change; 0: path follows and nothing else belongs to it */
-	__u64 inode;
-	__u64 device;
-	__u64 first_ns;		/* CLOCK_BOOTTIME of the first and of the last call */
-	__u64 last_ns;
-	__u64 read_bytes;
-	__u64 read_calls;
-	__u64 written_bytes;
-	__u64 write_calls;
-	__s32 fd;
-	__u32 path_len;
-	/* char path[path_len] */
-};
-
-enum net_event {
-	NET_CONNECT = 1,
-	NET_ACCEPT = 2,
-	NET_BIND = 3,
-	NET_LISTEN = 4,
-	NET_CLOSE = 5,
-};
-
-enum net_protocol {
-	NET_OTHER = 0,
-	NET_TCP = 1,
-	NET_UDP = 2,
-	NET_UNIX = 3,
-};
-
-/* What the first bytes of a socket say that it carries. */
-enum net_content {
-	CONTENT_UNDECIDED = 0,	/* too few bytes yet: they are sent, and may be any of these */
-	CONTENT_HTTP = 1,
-	CONTENT_HELLO = 2,	/* a TLS ClientHello, up to its end */
-	CONTENT_DNS = 3,
-	CONTENT_TLS = 4,	/* after the ClientHello: not sent */
-	CONTENT_OTHER = 5,	/* not sent */
-};
-
-/* Followed by the two names of a unix socket, MAX_UNIX_NAME bytes each, where its endpoint says AF_UNIX. */
-struct net_socket {
-	struct record_header header;
-	__u64 connection;	/* unique for the life of the capture, never reused */
-	__u64 read_bytes;
-	__u64 written_bytes;
-	__u64 duration_ns;	/* CONNECT: until the outcome; CLOSE: since it began */
-	struct endpoint endpoint;
-	__s32 fd;
-	__u32 error;		/* errno, 0 when it went well */
-	__u8 event;		/* enum net_event */
-	__u8 protocol;		/* enum net_protocol */
-	__u8 content;		/* enum net_content */
-	__u8 existing;		/* 1: it was there before the trace; bytes and duration are since then */
-	__u16 local_len;	/* bytes of the names of a unix socket; an abstract one begins with NUL */
-	__u16 remote_len;
-};
-
-/* Bytes of a socket. len 0: they went from a file to the socket within the kernel. */
-struct net_data {
-	struct record_header header;
-	__u64 connection;
-	__u64 position;		/* bytes of this connection and direction before this call */
-	__u64 operation;
-	struct endpoint endpoint;
-	__u32 total;
-	__u32 offset;
-	__u32 len;
-	__u8 direction;		/* enum io_direction */
-	__u8 content;		/* enum net_content */
-	__u8 protocol;		/* enum net_protocol */
-	__u8 reserved;
-	/* __u8 payload[len] */
-};
-
-/* sun_path of a sockaddr_un. */
-#define MAX_UNIX_NAME 108
 
 /*
  * Limits of one record. Parts of 32 KiB keep a part below the ring's share
@@ -330,8 +162,6 @@ enum counter_source {
 	COUNT_PROCESS = 0,
 	COUNT_TLS = 1,
 	COUNT_STDIO = 2,
-	COUNT_FILE = 3,
-	COUNT_NET = 4,
 	COUNT_SOURCES = 8,
 };
 
@@ -344,9 +174,7 @@ enum counter {
 	COUNT_TRUNCATED_BYTES = 5, /* payload bytes cut by the cap */
 	COUNT_MISSED = 6,	/* calls that ended without their start */
 	COUNT_CALLS = 7,	/* calls of traced processes that carried payload */
-	COUNT_COMPAT = 8,	/* calls of 32-bit programs, which are not decoded */
-	COUNT_UNMERGED = 9,	/* calls told one by one, because the map that adds them up was full */
-	COUNTERS_PER_SOURCE = 16,
+	COUNTERS_PER_SOURCE = 8,
 };
 
 #ifdef __cplusplus
@@ -357,15 +185,8 @@ _Static_assert(sizeof(struct record_header) == 64, "record_header");
 _Static_assert(sizeof(struct process_fork) == 80, "process_fork");
 _Static_assert(sizeof(struct process_exec) == 104, "process_exec");
 _Static_assert(sizeof(struct process_exit) == 112, "process_exit");
-_Static_assert(sizeof(struct endpoint) == 48, "endpoint");
 _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
 _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
-_Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
-_Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");
-_Static_assert(sizeof(struct file_change) == 120, "file_change");
-_Static_assert(sizeof(struct file_io) == 144, "file_io");
-_Static_assert(sizeof(struct net_socket) == 160, "net_socket");
-_Static_assert(sizeof(struct net_data) == 152, "net_data");
 
 #endif

@@ -152,64 +152,8 @@ struct fs_struct {
 	struct path pwd;
 };
 
-typedef struct {
-	__s64 counter;
-} atomic64_t;
-
-/* Linux 6.13 and later: references but one. */
-typedef struct {
-	atomic64_t refcnt;
-} file_ref_t;
-
 struct file {
-	/* Before Linux 6.13. */
-	atomic64_t f_count;
-	file_ref_t f_ref;
 	struct inode *f_inode;
-	struct path f_path;
-	unsigned int f_mode;
-	void *private_data;
-};
-
-struct vm_area_struct {
-	struct file *vm_file;
-};
-
-struct in6_addr {
-	union {
-		__u8 u6_addr8[16];
-		__be32 u6_addr32[4];
-	} in6_u;
-};
-
-struct sock_common {
-	__be32 skc_daddr;
-	__be32 skc_rcv_saddr;
-	__be16 skc_dport;
-	__u16 skc_num;
-	unsigned short skc_family;
-	volatile unsigned char skc_state;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
-};
-
-struct socket {
-	short type;
-	struct sock *sk;
-};
-
-/* A socket and its inode are one allocation. */
-struct socket_alloc {
-	struct socket socket;
-	struct inode vfs_inode;
-};
-
-struct sock {
-	struct sock_common __sk_common;
-	struct socket *sk_socket;
-	int sk_err;
-	__u16 sk_type;
-	__u16 sk_protocol;
 };
 
 struct fdtable {
@@ -219,21 +163,6 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
-};
-
-struct sockaddr_un {
-	unsigned short sun_family;
-	char sun_path[108];
-};
-
-struct unix_address {
-	int len;	/* of the name, its family included */
-	struct sockaddr_un name[];
-};
-
-struct unix_sock {
-	struct unix_address *addr;
-	struct sock *peer;
 };
 
 struct percpu_counter {

@@ -4,7 +4,7 @@
  * every capture, because the set must follow forks even where nobody wants
  * records of processes.
  */
-#include "path.bpf.h"
+#include "cwd.bpf.h"
 #include "usage.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -22,24 +22,6 @@ struct {
 	__type(key, struct comm_key);
 	__type(value, __u32);
 } comms SEC(".maps");
-
-/*
- * Texts of an exec, too long for the stack. The kernel runs programs of this
- * tracepoint with preemption off; `busy` holds even where it would not.
- */
-struct exec_scratch {
-	__u32 busy;
-	__u32 reserved;
-	char filename[MAX_PATH_BYTES];
-	struct path_text cwd;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct exec_scratch);
-} exec_scratches SEC(".maps");
 
 static __always_inline void refused(struct cpu_state *cpu, struct bpf_dynptr *ptr)
 {
@@ -122,7 +104,7 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 
 	len = bpf_probe_read_kernel_str(scratch->filename, sizeof(scratch->filename), bprm->filename);
 	record.filename_len = len > 0 ? len - 1 : 0;
-	cwd_start = read_cwd(&scratch->cwd, task, &record.cwd_truncated);
+	cwd_start = read_cwd(scratch, task, &record.cwd_truncated);
 	record.cwd_len = MAX_PATH_BYTES - cwd_start;
 	record.argv_total = argv_bytes;
 	record.argv_len = record.argv_total;
@@ -141,7 +123,7 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct exec_scratch
 	offset = sizeof(record);
 	bpf_dynptr_write(&ptr, offset, scratch->filename, at_most(record.filename_len, MAX_PATH_BYTES), 0);
 	offset += record.filename_len;
-	bpf_dynptr_write(&ptr, offset, &scratch->cwd.bytes[at_most(cwd_start, MAX_PATH_BYTES)],
+	bpf_dynptr_write(&ptr, offset, &scratch->cwd[at_most(cwd_start, MAX_PATH_BYTES)],
 			 at_most(record.cwd_len, MAX_PATH_BYTES), 0);
 	offset += record.cwd_len;
 	if (copy_user(&ptr, offset, argv, record.argv_len)) {

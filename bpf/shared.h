@@ -8,9 +8,6 @@
 
 #include "event.h"
 
-/* Ports that may be named as plain HTTP. */
-#define MAX_PLAIN_PORTS 8
-
 /* Set before load; constants to the programs. */
 struct config {
 	__u64 payload_ring_bytes;	/* payload is refused when the ring would hold more */
@@ -18,7 +15,6 @@ struct config {
 	__u32 emit_process;		/* 0: follow processes, write no records of them */
 	__u32 all_fds;			/* stdio on every descriptor, not on 0, 1 and 2 alone */
 	__u32 page_bytes;
-	__u16 plain_ports[MAX_PLAIN_PORTS];	/* sockets at these are taken for plain HTTP; 0: none */
 };
 
 /* A process of the traced set. */
@@ -41,19 +37,5 @@ struct cpu_state {
 #define MAX_COMMS 64
 /* TLS connections with a byte count; the longest unused one is forgotten and starts anew. */
 #define MAX_CONNECTIONS 16384
-/* Tables of functions that NSPR files were seen with; at it the longest unused is asked for anew. */
-#define MAX_NSPR_METHODS 1024
-/* Sockets of traced processes with their byte counts; more are counted in COUNT_MAP_FULL and not followed. */
-#define MAX_SOCKETS 16384
-/* Descriptors whose close ends a socket at once; for the longest unused ones it shows at the next sweep. */
-#define MAX_SOCKET_DESCRIPTORS 32768
-/* Descriptors of an ending process that are looked at; further ones wait for the next sweep. */
-#define MAX_FDS_AT_EXIT 4096
-/* Messages of one sendmmsg or recvmmsg that are looked at. */
-#define MAX_MESSAGES 64
-/* Descriptors of regular files whose bytes are added up; calls on further ones are told one by one. */
-#define MAX_OPEN_FILES 32768
-/* Processes that have such descriptors. */
-#define MAX_FILE_PROCESSES 16384
 
 #endif

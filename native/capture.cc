@@ -40,21 +40,10 @@ bool ReadFamilies(Napi::Env env, const Napi::Value& value, CaptureOptions* optio
   for (uint32_t index = 0; index < families.Length(); index++) {
     const Napi::Value item = families.Get(index);
     const std::string family = item.IsString() ? item.As<Napi::String>().Utf8Value() : "";
-    if (!IsFamily(family)) return ThrowType(env, "families holds an unknown name");
-    options->families.insert(family);
-  }
-  return true;
-}
-
-bool ReadPorts(Napi::Env env, const Napi::Value& value, CaptureOptions* options) {
-  if (value.IsUndefined()) return true;
-  if (value.IsEmpty() || !value.IsArray()) return ThrowType(env, "plainPorts is not an array");
-  const auto ports = value.As<Napi::Array>();
-  if (ports.Length() > MAX_PLAIN_PORTS) return ThrowType(env, "plainPorts holds too many");
-  for (uint32_t index = 0; index < ports.Length(); index++) {
-    uint64_t port = 0;
-    if (!ReadInteger(env, ports.Get(index), "plainPorts", 1, 65535, &port)) return false;
-    options->plain_ports.push_back(static_cast<uint16_t>(port));
+    if (family == "process") options->process = true;
+    else if (family == "tls") options->tls = true;
+    else if (family == "stdio") options->stdio = true;
+    else return ThrowType(env, "families holds an unknown name");
   }
   return true;
 }
@@ -65,7 +54,6 @@ bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* option
   const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
   uint64_t payload = 0;
   if (!ReadFamilies(env, object.Get("families"), options) ||
-      !ReadPorts(env, object.Get("plainPorts"), options) ||
       !ReadInteger(env, object.Get("ringBytes"), "ringBytes", page, kMaxRingBytes, &options->ring_bytes) ||
       !ReadInteger(env, object.Get("payloadBytesPerCall"), "payloadBytesPerCall", 0, kMaxPayloadBytes, &payload) ||
       !ReadInteger(env, object.Get("queuedBytes"), "queuedBytes", 1, 9007199254740991.0, &options->queued_bytes)) {
@@ -76,9 +64,6 @@ bool ReadOptions(Napi::Env env, const Napi::Value& value, CaptureOptions* option
   if (all_fds.IsEmpty() || !all_fds.IsBoolean()) return ThrowType(env, "allFds is not a boolean");
   options->payload_bytes_per_call = static_cast<uint32_t>(payload);
   options->all_fds = all_fds.As<Napi::Boolean>();
-  const Napi::Value ignore = object.Get("ignoreSocketTracepoints");
-  if (ignore.IsEmpty()) return false;
-  options->ignore_socket_tracepoints = ignore.IsBoolean() && ignore.As<Napi::Boolean>();
   return true;
 }
 
@@ -93,8 +78,7 @@ bool ReadTarget(Napi::Env env, const Napi::Value& value, UprobeTarget* target) {
   const auto object = value.As<Napi::Object>();
   if (!ReadString(env, object.Get("program"), "program", &target->program) ||
       !ReadString(env, object.Get("path"), "path", &target->path) ||
-      !ReadInteger(env, object.Get("offset"), "offset", 0, 9007199254740991.0, &target->offset) ||
-      !ReadInteger(env, object.Get("cookie"), "cookie", 0, 9007199254740991.0, &target->cookie)) {
+      !ReadInteger(env, object.Get("offset"), "offset", 0, 9007199254740991.0, &target->offset)) {
     return false;
   }
   const Napi::Value pid = object.Get("pid");
@@ -128,9 +112,7 @@ Napi::Function Capture::Define(Napi::Env env) {
       InstanceMethod<&Capture::TraceComm>("traceComm"),
       InstanceMethod<&Capture::AttachUprobe>("attachUprobe"),
       InstanceMethod<&Capture::DetachUprobe>("detachUprobe"),
-      InstanceMethod<&Capture::Sweep>("sweep"),
       InstanceMethod<&Capture::Start>("start"),
-      InstanceMethod<&Capture::WatchMappings>("watchMappings"),
       InstanceMethod<&Capture::DrainAll>("drain"),
       InstanceMethod<&Capture::KernelCounters>("kernelCounters"),
       InstanceMethod<&Capture::Counters>("counters"),
@@ -198,6 +180,10 @@ Napi::Value Capture::AttachUprobe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   UprobeTarget target;
   if (!IsReady(env) || !ReadTarget(env, info[0], &target)) return env.Undefined();
+  if (!options_.tls) {
+    Napi::Error::New(env, "the capture was opened without tls").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
   uint32_t id = 0;
   const Failure failure = programs_->AttachUprobe(target, &id);
   if (failure) return Finish(env, failure);
@@ -212,11 +198,6 @@ Napi::Value Capture::DetachUprobe(const Napi::CallbackInfo& info) {
   if (Link link = programs_->TakeUprobe(static_cast<uint32_t>(id))) links.push_back(std::move(link));
   env.GetInstanceData<Environment>()->reaper.Take(std::move(links));
   return env.Undefined();
-}
-
-Napi::Value Capture::Sweep(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return IsReady(env) ? Finish(env, programs_->Sweep()) : env.Undefined();
 }
 
 Napi::Value Capture::Start(const Napi::CallbackInfo& info) {
@@ -234,25 +215,6 @@ Napi::Value Capture::Start(const Napi::CallbackInfo& info) {
   // A running capture must not be collected because nobody holds its object.
   if (!failure) Ref();
   return Finish(env, failure);
-}
-
-Napi::Value Capture::WatchMappings(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!IsReady(env)) return env.Undefined();
-  if (!info[0].IsFunction()) {
-    ThrowType(env, "onMappings is not a function");
-    return env.Undefined();
-  }
-  if (sideband_ != nullptr) {
-    Napi::Error::New(env, "the capture watches mappings").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  auto sideband = std::make_shared<Sideband>();
-  const Failure failure = sideband->Open(programs_->traced_fd());
-  if (failure) return Finish(env, failure);
-  sideband_ = std::move(sideband);
-  sideband_->Start(env, info[0].As<Napi::Function>());
-  return env.Undefined();
 }
 
 Napi::Value Capture::DrainAll(const Napi::CallbackInfo& info) {
@@ -281,9 +243,6 @@ Napi::Value Capture::Counters(const Napi::CallbackInfo& info) {
   counters.Set("records", static_cast<double>(last_counters_.records));
   counters.Set("bytes", static_cast<double>(last_counters_.bytes));
   counters.Set("stalls", static_cast<double>(last_counters_.stalls));
-  if (sideband_ != nullptr) last_sideband_ = sideband_->counters();
-  counters.Set("mappings", static_cast<double>(last_sideband_.mappings));
-  counters.Set("mappings_lost", static_cast<double>(last_sideband_.lost));
   return counters;
 }
 
@@ -313,11 +272,6 @@ void Capture::Release(Napi::Env env) {
     last_counters_ = drain_->counters();
     drain_.reset();
     if (started) Unref();
-  }
-  if (sideband_ != nullptr) {
-    sideband_->Close();
-    last_sideband_ = sideband_->counters();
-    sideband_.reset();
   }
   env.GetInstanceData<Environment>()->reaper.Take(programs_->TakeUprobes());
   programs_.reset();

@@ -8,7 +8,6 @@
 
 #include "native/drain.h"
 #include "native/programs.h"
-#include "native/sideband.h"
 
 namespace agentsight {
 
@@ -26,9 +25,7 @@ class Capture : public Napi::ObjectWrap<Capture> {
   Napi::Value TraceComm(const Napi::CallbackInfo& info);
   Napi::Value AttachUprobe(const Napi::CallbackInfo& info);
   Napi::Value DetachUprobe(const Napi::CallbackInfo& info);
-  Napi::Value Sweep(const Napi::CallbackInfo& info);
   Napi::Value Start(const Napi::CallbackInfo& info);
-  Napi::Value WatchMappings(const Napi::CallbackInfo& info);
   Napi::Value DrainAll(const Napi::CallbackInfo& info);
   Napi::Value KernelCounters(const Napi::CallbackInfo& info);
   Napi::Value Counters(const Napi::CallbackInfo& info);
@@ -42,10 +39,8 @@ class Capture : public Napi::ObjectWrap<Capture> {
   CaptureOptions options_;
   std::unique_ptr<Programs> programs_;
   std::shared_ptr<Drain> drain_;
-  std::shared_ptr<Sideband> sideband_;
   std::vector<uint64_t> last_kernel_counters_;
   DrainCounters last_counters_;
-  SidebandCounters last_sideband_;
   bool closed_ = false;
 };
 

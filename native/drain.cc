@@ -218,6 +218,19 @@ void Drain::Rest(bool busy) {
   }
 }
 
+namespace {
+
+// What onBatch throws is an uncaught exception, as from any event handler.
+// Left pending, Node would only warn of it.
+void ReportException(Napi::Env env) {
+  napi_value exception;
+  if (env.IsExceptionPending() && napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
+    napi_fatal_exception(env, exception);
+  }
+}
+
+}  // namespace
+
 void Drain::CallJs(Napi::Env env, Napi::Function on_batch, Drain* drain, void*) {
   // Without an environment the queue is being emptied at its end.
   if (static_cast<napi_env>(env) == nullptr) return;

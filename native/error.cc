@@ -21,13 +21,6 @@ void Throw(Napi::Env env, const Error& error) {
   if (!made.IsEmpty()) napi_throw(env, made);
 }
 
-void ReportException(Napi::Env env) {
-  napi_value exception;
-  if (env.IsExceptionPending() && napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-    napi_fatal_exception(env, exception);
-  }
-}
-
 std::string ErrnoText(int number) {
   char buffer[128];
   return strerror_r(number, buffer, sizeof(buffer));

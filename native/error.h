@@ -23,10 +23,6 @@ using Failure = std::optional<Error>;
 // Throws it as an instance of the class that the addon was bound with.
 void Throw(Napi::Env env, const Error& error);
 
-// What a callback throws is an uncaught exception, as from any event handler.
-// Left pending, Node would only warn of it.
-void ReportException(Napi::Env env);
-
 // Text of an errno value; thread-safe.
 std::string ErrnoText(int number);
 

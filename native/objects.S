@@ -19,10 +19,7 @@
 .endm
 
 	.section .rodata
-	embed file, "file.bpf.o"
-	embed net, "net.bpf.o"
 	embed process, "process.bpf.o"
 	embed stdio, "stdio.bpf.o"
 	embed tls, "tls.bpf.o"
-	embed endpoint, "endpoint.bpf.o"
 	.section .note.GNU-stack, "", %progbits

@@ -5,16 +5,10 @@
 #include <cstdint>
 
 extern "C" {
-extern const unsigned char file_object[];
-extern const uint64_t file_object_size;
-extern const unsigned char net_object[];
-extern const uint64_t net_object_size;
 extern const unsigned char process_object[];
 extern const uint64_t process_object_size;
 extern const unsigned char stdio_object[];
 extern const uint64_t stdio_object_size;
 extern const unsigned char tls_object[];
 extern const uint64_t tls_object_size;
-extern const unsigned char endpoint_object[];
-extern const uint64_t endpoint_object_size;
 }

@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -23,59 +22,6 @@ namespace {
 // Ring buffer dynptrs, which our records of exact size need.
 constexpr int kMinimumMajor = 5;
 constexpr int kMinimumMinor = 19;
-
-constexpr std::string_view kProcessFamily = "process";
-
-struct ObjectSource {
-  const char* name;
-  const char* family;
-  const unsigned char* bytes;
-  const uint64_t& size;
-};
-
-// In the order of their loading and attaching: at the end of a process net and file tell what they know of it before
-// process takes it out of the traced set. A family may have several objects; that of processes is always loaded.
-const ObjectSource kObjects[] = {
-    {"net", "net", net_object, net_object_size},
-    {"file", "file", file_object, file_object_size},
-    {"process", "process", process_object, process_object_size},
-    {"stdio", "stdio", stdio_object, stdio_object_size},
-    {"tls", "tls", tls_object, tls_object_size},
-    {"endpoint", "tls", endpoint_object, endpoint_object_size},
-};
-
-// Maps that more than one object uses.
-constexpr std::string_view kSharedMaps[] = {"ring", "traced", "cpu_states", "threads", "connections"};
-
-// Programs that stand in for each other: one is for kernels with a tracepoint, one for those without.
-struct OptionalProgram {
-  const char* name;
-  const char* tracepoint;
-  bool is_for_kernels_with_it;
-};
-
-const OptionalProgram kOptionalPrograms[] = {
-    {"on_sock_send", "sock_send_length", true},
-    {"on_sock_receive", "sock_recv_length", true},
-    {"on_socket_syscall", "sock_send_length", false},
-};
-
-bool IsSharedMap(std::string_view name) {
-  return std::find(std::begin(kSharedMaps), std::end(kSharedMaps), name) != std::end(kSharedMaps);
-}
-
-bool IsUprobe(const bpf_program* program) {
-  const std::string_view section = bpf_program__section_name(program);
-  return section == "uprobe" || section == "uretprobe";
-}
-
-// Throughout one run the answer is the same; the first costs some milliseconds, as all of the kernel's types are read.
-bool HasTracepoint(const char* name) { return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_RAW_TP) > 0; }
-
-// Run by us, when we want.
-bool IsOnDemand(const bpf_program* program) {
-  return std::string_view(bpf_program__section_name(program)) == "raw_tp";
-}
 
 constexpr uint64_t Bit(unsigned number) { return uint64_t{1} << number; }
 constexpr uint64_t kCapSysAdmin = Bit(21);
@@ -152,20 +98,19 @@ bool IsAlive(uint32_t pid) {
 
 }  // namespace
 
-bool IsFamily(std::string_view family) {
-  return std::any_of(std::begin(kObjects), std::end(kObjects), [&](const ObjectSource& object) { return family == object.family; });
-}
-
 Failure Programs::Load() {
   if (Failure failure = CheckBtf()) return failure;
   if (Failure failure = CreateMaps()) return failure;
-  for (const ObjectSource& object : kObjects) {
-    if (object.family != kProcessFamily && !options_.families.contains(object.family)) continue;
-    if (Failure failure = LoadObject(object.name, object.bytes, object.size)) return failure;
+  if (Failure failure = LoadObject("process", process_object, process_object_size, &process_)) return failure;
+  if (options_.stdio) {
+    if (Failure failure = LoadObject("stdio", stdio_object, stdio_object_size, &stdio_)) return failure;
   }
-  // Every map is in place before the first program runs.
-  for (const Object& object : objects_) {
-    if (Failure failure = AttachAll(object.get())) return failure;
+  if (options_.tls) {
+    if (Failure failure = LoadObject("tls", tls_object, tls_object_size, &tls_)) return failure;
+  }
+  if (Failure failure = AttachAll(process_.get())) return failure;
+  if (options_.stdio) {
+    if (Failure failure = AttachAll(stdio_.get())) return failure;
   }
   loaded_ = true;
   return std::nullopt;
@@ -179,58 +124,49 @@ Failure Programs::CreateMaps() {
   if (create(&ring_, BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, static_cast<uint32_t>(options_.ring_bytes)) &&
       create(&traced_, BPF_MAP_TYPE_HASH, "traced", sizeof(uint32_t), sizeof(traced), MAX_TRACED) &&
       create(&cpu_states_, BPF_MAP_TYPE_PERCPU_ARRAY, "cpu_states", sizeof(uint32_t), sizeof(cpu_state), 1)) {
-    shared_maps_ = {{"ring", ring_.get()}, {"traced", traced_.get()}, {"cpu_states", cpu_states_.get()}};
     return std::nullopt;
   }
   return Explain("BPF_LOAD_FAILED", "create a BPF map", errno, nullptr);
 }
 
-Failure Programs::LoadObject(const char* name, const void* bytes, size_t size) {
+Failure Programs::LoadObject(const char* name, const void* bytes, size_t size, Object* object) {
   LibbpfLog log;
   LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
-  Object object(bpf_object__open_mem(bytes, size, &options));
+  object->reset(bpf_object__open_mem(bytes, size, &options));
   const std::string what = std::string("load the ") + name + " programs";
-  if (object == nullptr) return Explain("BPF_LOAD_FAILED", what, errno, &log);
-  if (Failure failure = Configure(object.get())) return failure;
-  if (const int result = bpf_object__load(object.get()); result < 0) {
+  if (*object == nullptr) return Explain("BPF_LOAD_FAILED", what, errno, &log);
+  if (Failure failure = Configure(object->get())) return failure;
+  if (const int result = bpf_object__load(object->get()); result < 0) {
     return Explain("BPF_LOAD_FAILED", what, -result, &log);
   }
-  bpf_map* map;
-  bpf_object__for_each_map(map, object.get()) {
-    if (IsSharedMap(bpf_map__name(map))) shared_maps_.try_emplace(bpf_map__name(map), bpf_map__fd(map));
-  }
-  objects_.push_back(std::move(object));
   return std::nullopt;
 }
 
-Failure Programs::Configure(bpf_object* object) {
-  config values = {
+Failure Programs::Configure(bpf_object* object) const {
+  const config values = {
       .payload_ring_bytes = options_.ring_bytes / 8 * 7,
       .payload_bytes_per_call = options_.payload_bytes_per_call,
-      .emit_process = options_.families.contains(kProcessFamily) ? 1u : 0u,
+      .emit_process = options_.process ? 1u : 0u,
       .all_fds = options_.all_fds ? 1u : 0u,
       .page_bytes = static_cast<uint32_t>(sysconf(_SC_PAGESIZE)),
   };
-  std::copy_n(options_.plain_ports.begin(), std::min<size_t>(options_.plain_ports.size(), MAX_PLAIN_PORTS), values.plain_ports);
+  const std::pair<const char*, int> shared[] = {
+      {"ring", ring_.get()}, {"traced", traced_.get()}, {"cpu_states", cpu_states_.get()}};
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
+    const std::string_view name = bpf_map__name(map);
     int result = 0;
-    if (std::string_view(bpf_map__name(map)) == ".rodata.config") {
-      result = bpf_map__set_initial_value(map, &values, sizeof(values));
-    } else if (const auto shared = shared_maps_.find(bpf_map__name(map)); shared != shared_maps_.end()) {
-      result = bpf_map__reuse_fd(map, shared->second);
+    if (name == ".rodata.config") result = bpf_map__set_initial_value(map, &values, sizeof(values));
+    for (const auto& [shared_name, fd] : shared) {
+      if (name == shared_name) result = bpf_map__reuse_fd(map, fd);
     }
     if (result < 0) return Explain("BPF_LOAD_FAILED", "set up a BPF map", -result, nullptr);
   }
-  for (const OptionalProgram& optional : kOptionalPrograms) {
-    bpf_program* program = bpf_object__find_program_by_name(object, optional.name);
-    if (program == nullptr) continue;
-    const bool has = !options_.ignore_socket_tracepoints && HasTracepoint(optional.tracepoint);
-    bpf_program__set_autoload(program, has == optional.is_for_kernels_with_it);
-  }
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
-    if (!IsUprobe(program) || !has_uprobe_multi_) continue;
+    const std::string_view section = bpf_program__section_name(program);
+    const bool is_uprobe = section == "uprobe" || section == "uretprobe";
+    if (!is_uprobe || !has_uprobe_multi_) continue;
     if (const int result = PrepareUprobeMulti(program); result < 0) {
       return Explain("BPF_LOAD_FAILED", "set up a uprobe program", -result, nullptr);
     }
@@ -242,7 +178,6 @@ Failure Programs::AttachAll(bpf_object* object) {
   LibbpfLog log;
   bpf_program* program;
   bpf_object__for_each_program(program, object) {
-    if (IsUprobe(program) || IsOnDemand(program) || !bpf_program__autoload(program)) continue;
     Link link(bpf_program__attach(program));
     if (!link) {
       return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);
@@ -276,7 +211,8 @@ Failure Programs::TraceComm(const std::string& comm) {
   char key[16] = {};
   memcpy(key, comm.data(), comm.size());
   const uint32_t value = 1;
-  const int result = bpf_map_update_elem(MapFd("comms"), key, &value, BPF_ANY);
+  bpf_map* map = bpf_object__find_map_by_name(process_.get(), "comms");
+  const int result = bpf_map_update_elem(bpf_map__fd(map), key, &value, BPF_ANY);
   if (result == -E2BIG) {
     return Error{"BPF_ATTACH_FAILED", "could not trace processes named " + comm + ": " +
                                           std::to_string(MAX_COMMS) + " names are traced already"};
@@ -287,13 +223,13 @@ Failure Programs::TraceComm(const std::string& comm) {
 
 Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {
   const bool is_return = target.program.ends_with("_exit");
-  if (has_uprobe_multi_) return AttachUprobeMulti(program, {target.path, target.offset, target.pid, is_return, target.cookie});
-  LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = target.cookie, .retprobe = is_return);
+  if (has_uprobe_multi_) return AttachUprobeMulti(program, {target.path, target.offset, target.pid, is_return});
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = is_return);
   return Link(bpf_program__attach_uprobe_opts(program, target.pid, target.path.c_str(), target.offset, &options));
 }
 
 Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
-  const bpf_program* program = FindProgram(target.program.c_str());
+  bpf_program* program = bpf_object__find_program_by_name(tls_.get(), target.program.c_str());
   const std::string what = "attach " + target.program + " to " + target.path;
   if (program == nullptr) return Error{"BPF_ATTACH_FAILED", "could not " + what + ": there is no such program"};
   LibbpfLog log;
@@ -308,33 +244,6 @@ Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
   *id = next_uprobe_++;
   uprobes_.emplace(*id, std::move(link));
   return std::nullopt;
-}
-
-Failure Programs::Sweep() {
-  for (const Object& object : objects_) {
-    bpf_program* program;
-    bpf_object__for_each_program(program, object.get()) {
-      if (!IsOnDemand(program)) continue;
-      LIBBPF_OPTS(bpf_test_run_opts, options);
-      const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
-      if (result < 0) return Explain("BPF_ATTACH_FAILED", std::string("run ") + bpf_program__name(program), -result, nullptr);
-    }
-  }
-  return std::nullopt;
-}
-
-bpf_program* Programs::FindProgram(const char* name) const {
-  for (const Object& object : objects_) {
-    if (bpf_program* program = bpf_object__find_program_by_name(object.get(), name)) return program;
-  }
-  return nullptr;
-}
-
-int Programs::MapFd(const char* name) const {
-  for (const Object& object : objects_) {
-    if (const bpf_map* map = bpf_object__find_map_by_name(object.get(), name)) return bpf_map__fd(map);
-  }
-  return -1;
 }
 
 Link Programs::TakeUprobe(uint32_t id) {

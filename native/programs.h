@@ -8,9 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "bpf/shared.h"
@@ -23,14 +21,13 @@
 namespace agentsight {
 
 struct CaptureOptions {
-  // Program families by name; "process" says only whether its records are wanted, it is always loaded.
-  std::set<std::string, std::less<>> families;
+  bool process = false;
+  bool tls = false;
+  bool stdio = false;
   uint64_t ring_bytes = 0;
   uint32_t payload_bytes_per_call = 0;
   bool all_fds = false;
-  std::vector<uint16_t> plain_ports;  // at most MAX_PLAIN_PORTS
   uint64_t queued_bytes = 0;
-  bool ignore_socket_tracepoints = false;
 };
 
 struct UprobeTarget {
@@ -38,11 +35,7 @@ struct UprobeTarget {
   std::string path;
   uint64_t offset = 0;
   int pid = -1;  // -1: every process
-  uint64_t cookie = 0;
 };
-
-// Whether any object is of this family.
-bool IsFamily(std::string_view family);
 
 class Programs {
  public:
@@ -52,14 +45,10 @@ class Programs {
   Failure Load();
   bool loaded() const { return loaded_; }
   int ring_fd() const { return ring_.get(); }
-  int traced_fd() const { return traced_.get(); }
 
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;
   Failure TraceComm(const std::string& comm);
-
-  // Runs the programs that report what the maps hold: bytes of files so far, sockets that ended unnoticed.
-  Failure Sweep();
 
   Failure AttachUprobe(const UprobeTarget& target, uint32_t* id);
   // Empty when there is none of this id.
@@ -76,23 +65,20 @@ class Programs {
   using Object = std::unique_ptr<bpf_object, ObjectDeleter>;
 
   Failure CreateMaps();
-  Failure LoadObject(const char* name, const void* bytes, size_t size);
-  Failure Configure(bpf_object* object);
+  Failure LoadObject(const char* name, const void* bytes, size_t size, Object* object);
+  Failure Configure(bpf_object* object) const;
   Failure AttachAll(bpf_object* object);
-  bpf_program* FindProgram(const char* name) const;
-  int MapFd(const char* name) const;
   Link Attach(const bpf_program* program, const UprobeTarget& target) const;
 
   const CaptureOptions options_;
   const bool has_uprobe_multi_ = HasUprobeMulti();
   bool loaded_ = false;
-  // In the order of their loading.
-  std::vector<Object> objects_;
-  // Maps that objects share, by name: the first that has one creates it. The three of CreateMaps are ours.
-  std::map<std::string, int, std::less<>> shared_maps_;
   Fd ring_;
   Fd traced_;
   Fd cpu_states_;
+  Object process_;
+  Object stdio_;
+  Object tls_;
   std::vector<Link> links_;
   std::map<uint32_t, Link> uprobes_;
   uint32_t next_uprobe_ = 1;

@@ -50,7 +50,6 @@ Link AttachUprobeMulti(const bpf_program* program, const UprobePlace& place) {
   create.prog_fd = static_cast<uint32_t>(bpf_program__fd(program));
   create.path = reinterpret_cast<uint64_t>(place.path.c_str());
   create.offsets = reinterpret_cast<uint64_t>(&place.offset);
-  create.cookies = reinterpret_cast<uint64_t>(&place.cookie);
   create.count = 1;
   create.multi_flags = place.is_return ? kReturn : 0;
   create.pid = place.pid > 0 ? static_cast<uint32_t>(place.pid) : 0;

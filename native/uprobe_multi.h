@@ -24,7 +24,6 @@ struct UprobePlace {
   uint64_t offset = 0;
   int pid = -1;  // -1: every process
   bool is_return = false;
-  uint64_t cookie = 0;  // what the program reads with bpf_get_attach_cookie()
 };
 
 // None, and errno, when it could not.

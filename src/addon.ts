@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentsightError, causeText } from './errors.ts';
 
-export type ProgramFamily = 'process' | 'file' | 'net' | 'tls' | 'stdio';
+export type ProgramFamily = 'process' | 'tls' | 'stdio';
 
 export interface CaptureOptions {
   readonly families: readonly ProgramFamily[];
@@ -18,12 +18,8 @@ export interface CaptureOptions {
   readonly payloadBytesPerCall: number;
   /** stdio on every descriptor instead of 0, 1 and 2. */
   readonly allFds: boolean;
-  /** Ports whose connections are taken for plain HTTP whatever their first bytes are; 8 at most. */
-  readonly plainPorts?: readonly number[] | undefined;
   /** Batches that may wait for JavaScript, in bytes; beyond it the ring fills and the kernel counts. */
   readonly queuedBytes: number;
-  /** Does as on a kernel before 6.3, which has no tracepoints of sockets: for tests of the fallback. */
-  readonly ignoreSocketTracepoints?: boolean;
 }
 
 /** A uprobe program of bpf/tls.bpf.c by name; `exit` ones attach to the return. */
@@ -32,9 +28,7 @@ export type UprobeProgram =
   | 'ssl_write_enter' | 'ssl_write_exit'
   | 'ssl_read_ex_enter' | 'ssl_read_ex_exit'
   | 'ssl_write_ex_enter' | 'ssl_write_ex_exit'
-  | 'ssl_up_ref_enter' | 'ssl_free_enter'
-  | 'handshake_enter' | 'handshake_exit'
-  | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter';
+  | 'ssl_free_enter';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;
@@ -44,23 +38,10 @@ export interface UprobeTarget {
   readonly offset: number;
   /** One process, or every one that maps the inode. */
   readonly pid: number | null;
-  /** What the program is told of this place. For TLS of C libraries: enum tls_library of bpf/event.h. */
-  readonly cookie: number;
 }
 
 /** One row per counter source of bpf/event.h, one value per enum counter, summed over cpus. */
 export type KernelCounters = readonly (readonly number[])[];
-
-/** A file that a traced process has mapped executable: its program, a library, the dynamic linker. */
-export interface MappedFile {
-  readonly pid: number;
-  /** `<device>:<inode>` as /proc/PID/maps prints them. */
-  readonly file: string;
-  /** As the process sees it; ends in ` (deleted)` where that is so. */
-  readonly path: string;
-  /** Its name in /proc/PID/map_files, as long as it stays mapped like this. */
-  readonly range: string;
-}
 
 export interface AddonCounters {
   readonly batches: number;
@@ -68,10 +49,6 @@ export interface AddonCounters {
   readonly bytes: number;
   /** Times the drain thread waited because JavaScript held queuedBytes. */
   readonly stalls: number;
-  /** Files given to onMappings. */
-  readonly mappings: number;
-  /** Mappings of any process that were not told: a ring of the kernel or our queue was full. */
-  readonly mappings_lost: number;
 }
 
 /** Whole records of bpf/event.h back to back. Valid until released by garbage collection; never written again. */
@@ -92,23 +69,11 @@ export interface Capture {
   attachUprobe(target: UprobeTarget): number;
   detachUprobe(id: number): void;
   /**
-   * Reports what the kernel's programs hold, as records to be drained: bytes of files that were not told yet, and
-   * the end of sockets that ended in another way than by a close that was seen.
-   */
-  sweep(): void;
-  /**
    * Starts the drain thread. `onBatch` runs on the JavaScript thread; when it
    * returns, the batch no longer counts against queuedBytes. What it throws is
    * an uncaught exception. Keeps the process alive until `close`.
    */
   start(onBatch: (batch: Batch) => void): void;
-  /**
-   * Tells each file that a traced process maps executable, within some
-   * milliseconds; `lost` is mappings_lost so far. Throws PRIVILEGE_MISSING or
-   * KERNEL_UNSUPPORTED where the kernel does not tell. What `onMappings` throws is
-   * an uncaught exception. Once per capture; ends with `close`.
-   */
-  watchMappings(onMappings: (mappings: readonly MappedFile[], lost: number) => void): void;
   /** Resolves when every record that is in the ring now has been given to onBatch, or at `close`. Throws before `start` and after `close`. */
   drain(): Promise<void>;
   kernelCounters(): KernelCounters;

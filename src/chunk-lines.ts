@@ -1,21 +1,21 @@
 /**
- * Lines of chunk events, stdio, raw tls and raw net: the bulk of a capture. What is the
+ * Lines of chunk events, stdio and raw tls: the bulk of a capture. What is the
  * same for every chunk of a stream (process, descriptor, direction, the keys) is
  * made into bytes once and copied from then on; that halves the cost of a line.
  */
 import { isUtf8 } from 'node:buffer';
-import type { NetChunk, NetEvent, StdioEvent, TlsChunk, TlsEvent } from './event.ts';
-import { quote, stringify } from './json-text.ts';
+import type { StdioEvent, TlsChunk, TlsEvent } from './event.ts';
+import { quote } from './json-text.ts';
 import type { LineWriter } from './line-writer.ts';
 
-export type ChunkEvent = StdioEvent | (TlsEvent & { readonly data: TlsChunk }) | (NetEvent & { readonly data: NetChunk });
+export type ChunkEvent = StdioEvent | (TlsEvent & { readonly data: TlsChunk });
 
 export type WriteChunk = (writer: LineWriter, event: ChunkEvent) => void;
 
 /** The bytes around what differs from chunk to chunk. */
 interface Frame {
   readonly sample: ChunkEvent;
-  /** From the source to `"len":`; a connection's position comes before it. */
+  /** From the source to `"len":`; a tls chunk's own position comes before it. */
   readonly head: Uint8Array;
   readonly tail: Uint8Array;
 }
@@ -66,7 +66,7 @@ function writeRest(writer: LineWriter, event: ChunkEvent): void {
   writer.integer(data.total);
   writer.bytes(OFFSET);
   writer.integer(data.offset);
-  if (event.source !== 'stdio') {
+  if (event.source === 'tls') {
     writer.bytes(POSITION);
     writer.integer(event.data.position);
   }
@@ -92,25 +92,20 @@ function isSameStream(a: ChunkEvent, b: ChunkEvent): boolean {
   if (a.process !== b.process || a.data.direction !== b.data.direction) return false;
   if (a.comm !== b.comm || a.session !== b.session || a.pid !== b.pid) return false;
   if (a.source === 'stdio') return b.source === 'stdio' && a.data.fd === b.data.fd && a.data.target === b.data.target;
-  if (b.source === 'stdio' || a.source !== b.source || a.data.connection !== b.data.connection) return false;
-  return a.data.endpoint === b.data.endpoint && libraryOf(a) === libraryOf(b);
+  return b.source === 'tls' && a.data.connection === b.data.connection && a.data.library === b.data.library;
 }
 
 function createFrame(event: ChunkEvent): Frame {
   const { source, pid, comm, data, process, session } = event;
   const own = event.source === 'stdio'
     ? `"fd":${event.data.fd},"role":"${event.data.role}","target":${quote(event.data.target)}`
-    : `"event":"DATA","connection":${quote(event.data.connection)},${libraryOf(event)}"endpoint":${stringify(event.data.endpoint)}`;
+    : `"event":"DATA","connection":${quote(event.data.connection)},"library":"${event.data.library}"`;
   return {
     // Without its payload, which would keep a whole batch alive.
     sample: { ...event, data: { ...data, payload: new Uint8Array() } } as ChunkEvent,
     head: bytesOf(`,"source":"${source}","pid":${pid},"comm":${quote(comm)},"data":{${own},"direction":"${data.direction}","len":`),
     tail: bytesOf(`,"process":${nullable(process)},"session":${nullable(session)}}\n`),
   };
-}
-
-function libraryOf(event: Exclude<ChunkEvent, StdioEvent>): string {
-  return event.source === 'tls' ? `"library":"${event.data.library}",` : '';
 }
 
 function nullable(text: string | null): string {

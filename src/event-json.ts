@@ -59,7 +59,7 @@ function writeEvent(writer: LineWriter, writeChunk: WriteChunk, event: Event): v
 }
 
 function isChunk(event: Event): event is ChunkEvent {
-  return event.source === 'stdio' || ((event.source === 'tls' || event.source === 'net') && event.data.event === 'DATA');
+  return event.source === 'stdio' || (event.source === 'tls' && event.data.event === 'DATA');
 }
 
 function nullable(text: string | null): string {

@@ -25,7 +25,7 @@ export function parseLine(line: string): Event {
   const checked = dataSchemas[schema].safeParse(data);
   if (!checked.success) throw unreadable(`${source} data: ${z.prettifyError(checked.error)}`, checked.error);
   // The schema proved the shape; the value itself is kept, with its key order and the keys of newer versions.
-  return { timestamp, source, pid, comm, data: withBytes(withDefaults(data as object, checked.data)), id, process, session } as unknown as Event;
+  return { timestamp, source, pid, comm, data: withBytes(data as object), id, process, session } as unknown as Event;
 }
 
 const TIMESTAMP_FIRST = /^\s*\{\s*"timestamp"\s*:\s*(\d{1,20})\s*([,}])/;
@@ -49,12 +49,6 @@ function parseObject(line: string): object {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable('not a JSON object');
   return value;
-}
-
-/** Keys that an earlier version did not write yet. */
-function withDefaults(data: object, checked: object): object {
-  const missing = Object.entries(checked).filter(([name]) => !Object.hasOwn(data, name));
-  return missing.length === 0 ? data : Object.fromEntries([...Object.entries(data), ...missing]);
 }
 
 /** The same data with `payload` as bytes; entries, not assignment, so that no key can reach the prototype. */

@@ -5,14 +5,8 @@
  */
 import { z } from 'zod';
 import type {
-  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, HttpData, LogData, LossData, NetChunk, NetDns, NetEnd, NetHello,
-  NetSocket, ProbeData, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, TlsChunk, TlsClose, TlsEndpoint,
-  TlsHandshake,
+  ExecData, ExitData, ForkData, HttpData, LogData, LossData, ProbeData, Source, SseData, StdioData, TlsChunk, TlsClose,
 } from './event.ts';
-
-/*
- * Fields that an earlier version did not write have a default: its captures stay readable.
- */
 
 /** A chunk on disk: the payload as text. */
 type OnDisk<T extends { readonly payload: Uint8Array }> =
@@ -23,25 +17,17 @@ const key = z.string();
 const encoding = z.enum(['utf8', 'base64']);
 const library = z.enum(['openssl', 'gnutls', 'nss', 'boringssl', 'rustls', 'go']);
 
-const address = z.object({ address: z.string(), port: count.nullable() }) satisfies z.ZodType<SocketAddress>;
-const endpoint = z.object({
-  family: z.enum(['ipv4', 'ipv6', 'unix']), local: address, remote: address, socket: z.string(),
-}) satisfies z.ZodType<Endpoint>;
-const someEndpoint = endpoint.nullable().default(null);
-const errno = z.string().nullable();
-
 const fork = z.object({ event: z.literal('FORK'), ppid: count, parent: key }) satisfies z.ZodType<ForkData>;
 
 const exec = z.object({
   event: z.literal('EXEC'), ppid: count, parent: key, filename: z.string(), argv: z.array(z.string()), cwd: z.string(),
-  uid: count, gid: count, exe: z.string().nullable().default(null), cgroup: z.string().nullable().default(null),
-  container: z.string().nullable().default(null), truncated: z.boolean(), existing: z.boolean(),
+  uid: count, gid: count, truncated: z.boolean(), existing: z.boolean(),
 }) satisfies z.ZodType<ExecData>;
 
 const exit = z.object({
   event: z.literal('EXIT'), ppid: count, exit_code: count.nullable(), signal: z.string().nullable(),
   core_dumped: z.boolean(), duration_ms: z.number(), peak_rss_bytes: count, peak_rss_upper_bound: z.boolean(),
-  user_ms: z.number(), system_ms: z.number(), read_bytes: count.nullable().default(null), written_bytes: count.nullable().default(null),
+  user_ms: z.number(), system_ms: z.number(),
 }) satisfies z.ZodType<ExitData>;
 
 const chunk = {
@@ -50,56 +36,10 @@ const chunk = {
 };
 
 const tlsChunk = z.object({
-  event: z.literal('DATA'), connection: z.string(), position: count, library, endpoint: someEndpoint, ...chunk,
+  event: z.literal('DATA'), connection: z.string(), position: count, library, ...chunk,
 }) satisfies z.ZodType<OnDisk<TlsChunk>>;
 
 const tlsClose = z.object({ event: z.literal('CLOSE'), connection: z.string() }) satisfies z.ZodType<TlsClose>;
-
-const tlsEndpoint = z.object({
-  event: z.literal('ENDPOINT'), connection: z.string(), endpoint, evidence: z.enum(['proven', 'inferred']),
-}) satisfies z.ZodType<TlsEndpoint>;
-
-const tlsHandshake = z.object({
-  event: z.literal('HANDSHAKE'), connection: z.string(), ok: z.boolean(), latency_ms: z.number(), library,
-}) satisfies z.ZodType<TlsHandshake>;
-
-const fileChange = z.object({
-  event: z.enum(['OPEN', 'TRUNCATE', 'RENAME', 'LINK', 'SYMLINK', 'UNLINK', 'MKDIR', 'RMDIR', 'CHMOD', 'CHOWN']),
-  path: z.string(), target: z.string().nullable(), error: errno, flags: z.array(z.string()), created: z.boolean().nullable(),
-  mode: count.nullable(), length: count.nullable(), uid: count.nullable(), gid: count.nullable(), count, span_ms: z.number(), truncated: z.boolean(),
-}) satisfies z.ZodType<FileChange>;
-
-const fileIo = z.object({
-  event: z.literal('IO'), path: z.string(), read_bytes: count, read_calls: count, written_bytes: count, write_calls: count,
-  span_ms: z.number(), truncated: z.boolean(),
-}) satisfies z.ZodType<FileIo>;
-
-const netSocket = z.object({
-  event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
-  fd: z.int().nullable(), connection: z.string(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
-  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(),
-}) satisfies z.ZodType<NetSocket>;
-
-const netDns = z.object({
-  event: z.literal('DNS'), kind: z.enum(['query', 'answer']), name: z.string(), type: z.string(), code: z.string().nullable(),
-  answers: z.array(z.object({ name: z.string(), type: z.string(), value: z.string(), ttl_s: count })), server: address,
-}) satisfies z.ZodType<NetDns>;
-
-const netHello = z.object({
-  event: z.literal('HELLO'), endpoint, server_name: z.string().nullable(), alpn: z.array(z.string()), version: z.string().nullable(),
-}) satisfies z.ZodType<NetHello>;
-
-const netChunk = z.object({
-  event: z.literal('DATA'), connection: z.string(), position: count, endpoint, ...chunk,
-}) satisfies z.ZodType<OnDisk<NetChunk>>;
-
-const netEnd = z.object({ event: z.literal('END'), connection: z.string() }) satisfies z.ZodType<NetEnd>;
-
-const signal = z.object({
-  signal: z.string(), target_pid: z.int(), target_comm: z.string(), target: key.nullable(), error: errno,
-}) satisfies z.ZodType<SignalData>;
-
-const readline = z.object({ line: z.string(), truncated: z.boolean() }) satisfies z.ZodType<ReadlineData>;
 
 const stdio = z.object({
   fd: z.int(), role: z.enum(['stdin', 'stdout', 'stderr', 'other']), target: z.string(), ...chunk,
@@ -109,7 +49,7 @@ const headers = z.record(z.string(), z.array(z.string()));
 const headerList = z.array(z.tuple([z.string(), z.string()]));
 
 const http = z.object({
-  exchange: z.string(), connection: z.string(), endpoint: someEndpoint, tls: z.boolean().default(true), state: z.enum(['complete', 'aborted', 'partial']),
+  exchange: z.string(), connection: z.string(), state: z.enum(['complete', 'aborted', 'partial']),
   reason: z.string().nullable(), role: z.enum(['client', 'server']), method: z.string(), url: z.string(),
   path: z.string(), host: z.string().nullable(), http_version: z.string(), status: count.nullable(),
   status_text: z.string().nullable(), request_headers: headers, request_header_list: headerList,
@@ -126,11 +66,8 @@ const sse = z.object({
 }) satisfies z.ZodType<SseData>;
 
 const probe = z.object({
-  path: z.string(), build_id: z.string().nullable().default(null), library: library.nullable(),
-  status: z.enum(['attached', 'absent', 'failed', 'suspect']),
-  method: z.enum(['internal', 'symbol', 'locator', 'pclntab', 'build-id']).nullable(), functions: z.array(z.string()),
-  reason: z.string().nullable(),
-  steps: z.array(z.object({ step: z.enum(['symbols', 'pclntab', 'locator', 'build-id', 'attach']), outcome: z.string() })).default([]),
+  path: z.string(), library: library.nullable(), status: z.enum(['attached', 'absent', 'failed']),
+  method: z.enum(['internal', 'symbol']).nullable(), functions: z.array(z.string()), reason: z.string().nullable(),
 }) satisfies z.ZodType<ProbeData>;
 
 const loss = z.object({
@@ -142,10 +79,8 @@ const log = z.object({ level: z.enum(['info', 'warn', 'error']), message: z.stri
 /** `data` of each source. */
 export const dataSchemas = {
   process: z.discriminatedUnion('event', [fork, exec, exit]),
-  tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
-  file: z.discriminatedUnion('event', [fileChange, fileIo]),
-  net: z.discriminatedUnion('event', [netSocket, netDns, netHello, netChunk, netEnd]),
-  stdio, signal, readline, http, sse, probe, loss, log,
+  tls: z.discriminatedUnion('event', [tlsChunk, tlsClose]),
+  stdio, http, sse, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 
 /** What every event has beside `timestamp`, `source` and `data`. */

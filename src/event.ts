@@ -6,12 +6,7 @@
  * is `timestamp`, a bare integer of epoch nanoseconds; `event-json.ts` holds
  * that form and its schema. An event is never changed after it was made.
  */
-import type { Endpoint, NetData } from './event-net.ts';
-import type { Errno, FileData } from './event-file.ts';
 import type { Nanoseconds } from './time.ts';
-
-export type * from './event-file.ts';
-export type * from './event-net.ts';
 
 /** host + boot + start time + pid: names one process for ever. A bare pid never does. */
 export type ProcessKey = string & { readonly __brand?: 'ProcessKey' };
@@ -47,12 +42,6 @@ export interface ExecData {
   readonly cwd: string;
   readonly uid: number;
   readonly gid: number;
-  /** The file that runs, links resolved; null where it could not be told. For a script: its interpreter. */
-  readonly exe: string | null;
-  /** Path of the control group, without the mount point: `/system.slice/ssh.service`. */
-  readonly cgroup: string | null;
-  /** Of Docker, containerd, CRI-O or podman, found in the control group; null on the host. */
-  readonly container: string | null;
   /** True when the command line was longer than the record holds. */
   readonly truncated: boolean;
   /** `true` for a process that ran before the trace began: read from /proc, not seen. */
@@ -74,9 +63,6 @@ export interface ExitData {
   readonly peak_rss_upper_bound: boolean;
   readonly user_ms: number;
   readonly system_ms: number;
-  /** Through read and write calls of any kind, files, pipes and sockets together; null where the kernel does not count it. */
-  readonly read_bytes: number | null;
-  readonly written_bytes: number | null;
 }
 
 export type ProcessData = ForkData | ExecData | ExitData;
@@ -112,8 +98,6 @@ export interface TlsChunk extends ChunkData {
   /** Bytes that the connection carried in this direction before `payload`. */
   readonly position: number;
   readonly library: TlsLibrary;
-  /** Where it goes, when that was known by then; see `ENDPOINT`. */
-  readonly endpoint: Endpoint | null;
 }
 
 export interface TlsClose {
@@ -121,44 +105,7 @@ export interface TlsClose {
   readonly connection: string;
 }
 
-/**
- * The socket of a connection is known, or is another one than was told before.
- * `proven`: bytes passed the socket within a TLS call, or the program's own
- * structures name it. `inferred`: the socket that the thread used last before
- * a read, or next after a write.
- */
-export interface TlsEndpoint {
-  readonly event: 'ENDPOINT';
-  readonly connection: string;
-  readonly endpoint: Endpoint;
-  readonly evidence: 'proven' | 'inferred';
-}
-
-/** A handshake that ended. */
-export interface TlsHandshake {
-  readonly event: 'HANDSHAKE';
-  readonly connection: string;
-  readonly ok: boolean;
-  readonly latency_ms: number;
-  readonly library: TlsLibrary;
-}
-
-export type TlsData = TlsChunk | TlsClose | TlsEndpoint | TlsHandshake;
-
-/** A signal that a traced process sent. */
-export interface SignalData {
-  readonly signal: string;
-  readonly target_pid: number;
-  readonly target_comm: string;
-  readonly target: ProcessKey | null;
-  readonly error: Errno;
-}
-
-/** A line that an interactive bash read. */
-export interface ReadlineData {
-  readonly line: string;
-  readonly truncated: boolean;
-}
+export type TlsData = TlsChunk | TlsClose;
 
 export interface StdioData extends ChunkData {
   readonly fd: number;
@@ -183,10 +130,6 @@ export interface HttpData {
   /** Connection and number on it; also in the `sse` events of this exchange. */
   readonly exchange: string;
   readonly connection: string;
-  /** Both ends of its socket, when they became known. */
-  readonly endpoint: Endpoint | null;
-  /** Whether it was encrypted. */
-  readonly tls: boolean;
   readonly state: ExchangeState;
   /** Why it is not `complete`. */
   readonly reason: string | null;
@@ -246,24 +189,12 @@ export interface SseData {
 /** About ourselves: what was hooked in a binary, and how, or why nothing was. */
 export interface ProbeData {
   readonly path: string;
-  readonly build_id: string | null;
   readonly library: TlsLibrary | null;
-  /** `suspect`: attached, but what came cannot be what TLS carries for any protocol we know. */
-  readonly status: 'attached' | 'absent' | 'failed' | 'suspect';
+  readonly status: 'attached' | 'absent' | 'failed';
   /** `internal` is the common callee of the public pair; see bpf/README.md. */
-  readonly method: ProbeMethod | null;
+  readonly method: 'internal' | 'symbol' | null;
   readonly functions: readonly string[];
   readonly reason: string | null;
-  /** What was tried, in order, and what came of each step. */
-  readonly steps: readonly ProbeStep[];
-}
-
-/** How a function was found: by symbol, from code (`locator`), from Go's own tables (`pclntab`), or in our table (`build-id`). */
-export type ProbeMethod = 'internal' | 'symbol' | 'locator' | 'pclntab' | 'build-id';
-
-export interface ProbeStep {
-  readonly step: 'symbols' | 'pclntab' | 'locator' | 'build-id' | 'attach';
-  readonly outcome: string;
 }
 
 /** Something was lost, how much, and where. Emitted when a counter grew. */
@@ -285,10 +216,6 @@ export interface LogData {
 
 export type ProcessEvent = EventOf<'process', ProcessData>;
 export type TlsEvent = EventOf<'tls', TlsData>;
-export type FileEvent = EventOf<'file', FileData>;
-export type NetEvent = EventOf<'net', NetData>;
-export type SignalEvent = EventOf<'signal', SignalData>;
-export type ReadlineEvent = EventOf<'readline', ReadlineData>;
 export type StdioEvent = EventOf<'stdio', StdioData>;
 export type HttpEvent = EventOf<'http', HttpData>;
 export type SseEvent = EventOf<'sse', SseData>;
@@ -300,10 +227,6 @@ export type Event =
   | ProcessEvent
   | TlsEvent
   | StdioEvent
-  | FileEvent
-  | NetEvent
-  | SignalEvent
-  | ReadlineEvent
   | HttpEvent
   | SseEvent
   | ProbeEvent
@@ -313,7 +236,7 @@ export type Event =
 export type Source = Event['source'];
 
 export const SOURCES = [
-  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'probe', 'loss', 'log',
+  'process', 'tls', 'stdio', 'http', 'sse', 'probe', 'loss', 'log',
 ] as const satisfies readonly Source[];
 
 /** Ends an exhaustive switch: the compiler proves that nothing reaches it. */

@@ -25,33 +25,14 @@ export const LIMITS = {
   descriptorsPerProcess: 1024,
   /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
   descriptorPaths: 4096,
-  /** Open files of one process whose path is kept; beyond it the oldest is only known by its inode, and counted. */
-  namedFilesPerProcess: 4096,
-  /** Operations on files of one second that are looked at for repeats; at it what is held is told early. */
-  fileRepeats: 8192,
-  /** Connections whose name and endpoint are kept between records, as many as the kernel keeps; at it the oldest is forgotten and counted. */
+  /** Connections whose name is kept between records; at it they are made anew. */
   connectionNames: 16_384,
-  /** Sockets of which something must be remembered between records (names, the start of a greeting); the oldest is forgotten and counted. */
-  netSockets: 16_384,
-  /** Bytes of a ClientHello: one TLS record. Those with post-quantum keys have some 2 KiB. */
-  helloBytes: 16 * KIB + 5,
-  /** Addresses whose name is known from DNS answers and TLS greetings; the oldest is forgotten. */
-  addressNames: 8192,
-  /** Answers of one DNS message that are told; more are counted. */
-  dnsAnswers: 64,
   /** Files remembered as hooked, failed or without TLS; at it the oldest are looked at again. */
   tlsBinaries: 16_384,
   /** Uprobe attachments of one run: at about 6 a file, hundreds of copies of OpenSSL. */
   tlsProbes: 2048,
   /** Processes whose mappings wait to be looked at again; more are looked at only at exec. */
   tlsScans: 4096,
-  /** How long the search of a program's code keeps the thread from the ring: at full load some megabytes arrive in it. */
-  tlsSearchSliceMs: 8,
-  /** A program with less code than this is not searched: the smallest libssl is three times as large. */
-  tlsSearchCodeBytes: 128 * KIB,
-  /** Searched files whose result is kept on disk, and the size of one; the oldest go first. */
-  locatedFiles: 4096,
-  locatedFileBytes: 256 * KIB,
   /** Rows of the TLS report at the end of a run. */
   tlsReportRows: 256,
 

@@ -2,7 +2,6 @@
  * Where files lie: the user's data in $XDG_DATA_HOME/agentsight-ts, root's in
  * /var/lib/agentsight-ts. Everything under it is 0700 and 0600.
  */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { User } from './user.ts';
 
@@ -18,17 +17,6 @@ export function dataDirOf(user: User, environment: NodeJS.ProcessEnv = process.e
   if (xdg !== undefined && xdg.startsWith('/')) return join(xdg, 'agentsight-ts');
   if (user.uid === 0) return '/var/lib/agentsight-ts';
   return join(user.home, '.local/share/agentsight-ts');
-}
-
-/**
- * Where TLS functions were found in programs; can be made anew. Of the user we
- * are and not of the one we work for: the collector runs as root and must not
- * believe what somebody else could write.
- */
-export function locatedDir(environment: NodeJS.ProcessEnv = process.env): string {
-  if (process.geteuid?.() === 0) return '/var/cache/agentsight-ts/located';
-  const xdg = environment['XDG_CACHE_HOME'];
-  return join(xdg !== undefined && xdg.startsWith('/') ? xdg : join(homedir(), '.cache'), 'agentsight-ts/located');
 }
 
 /** Files of one data directory. */

@@ -1,18 +1,14 @@
 /** What one connection gives to those who read its bytes. */
-import type { Endpoint, Event } from '../../src/event.ts';
+import type { TlsEvent } from '../../src/event.ts';
 import type { Hold } from './hold.ts';
 import type { Environment } from './options.ts';
 
 /** The event that bytes came in, without its payload, which would keep a whole batch alive. */
-export type Carrier = Pick<Event, 'timestamp' | 'pid' | 'comm' | 'process' | 'session'>;
+export type Carrier = Pick<TlsEvent, 'timestamp' | 'pid' | 'comm' | 'process' | 'session'>;
 
 export interface Channel {
   readonly environment: Environment;
   readonly connection: string;
-  /** Whether the bytes were encrypted on their way. */
-  readonly tls: boolean;
-  /** Both ends of its socket, from when they are known. */
-  endpoint: Endpoint | null;
   readonly hold: Hold | null;
   /**
    * Number of the first exchange: the position at which the connection was first

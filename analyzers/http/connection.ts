@@ -1,17 +1,17 @@
 /**
- * One connection with plaintext, of TLS or of a bare socket: puts the parts of each direction in order, finds what is
+ * One TLS connection: puts the parts of each direction in order, finds what is
  * missing or came twice, and gives the rest to the protocol that the first
  * bytes tell. Positions are exact, because the kernel counts every byte whether
  * or not its record was delivered.
  */
-import type { Direction, Endpoint, ProcessKey } from '../../src/event.ts';
+import type { Direction, ProcessKey, TlsChunk, TlsEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Channel, carrierOf } from './channel.ts';
 import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
 import { createOpaque } from './opaque.ts';
 import type { Environment, HttpCounter } from './options.ts';
-import { type Chunk, type ChunkEvent, type Part, ownPart } from './part.ts';
+import { type Part, ownPart } from './part.ts';
 import { DETECT_BYTES, type End, type Protocol, detect } from './protocol.ts';
 
 interface Lane {
@@ -28,9 +28,7 @@ export interface Connection {
   /** Process that used it last. */
   process: ProcessKey | null;
   last: Nanoseconds;
-  accept(event: ChunkEvent, chunk: Chunk): void;
-  /** Its socket became known, or is another one. */
-  locate(endpoint: Endpoint): void;
+  accept(event: TlsEvent, chunk: TlsChunk): void;
   /** Emits what is in progress. Safe twice. */
   end(end: End): void;
 }
@@ -44,14 +42,13 @@ interface State {
   ended: boolean;
 }
 
-export function createConnection(environment: Environment, event: ChunkEvent, first: Chunk): Connection {
+export function createConnection(environment: Environment, event: TlsEvent, first: TlsChunk): Connection {
   const hold = environment.raw ? createHold(environment) : null;
   const id = first.connection;
   const state: State = {
     environment,
     channel: {
       environment, connection: id, hold, firstExchange: first.position, carrier: carrierOf(event), faulty: false,
-      tls: event.source === 'tls', endpoint: first.endpoint,
     },
     hold,
     lanes: { read: createLane(), write: createLane() },
@@ -67,9 +64,6 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
       this.last = next.timestamp;
       acceptPart(state, { event: next, chunk });
     },
-    locate(endpoint) {
-      state.channel.endpoint = endpoint;
-    },
     end: (end) => endConnection(state, end),
   };
 }
@@ -78,7 +72,7 @@ function createLane(): Lane {
   return { next: -1, late: [], undecided: [] };
 }
 
-function spanOf(chunk: Chunk): number {
+function spanOf(chunk: TlsChunk): number {
   return chunk.len + (chunk.withheld ?? 0);
 }
 
@@ -86,7 +80,6 @@ function acceptPart(state: State, part: Part): void {
   const { hold, environment } = state;
   const { chunk, event } = part;
   const lane = state.lanes[chunk.direction];
-  if (chunk.endpoint !== null) state.channel.endpoint = chunk.endpoint;
   giveUpWaiting(state, part);
   if (lane.next === -1) lane.next = chunk.position;
   if (hold === null) environment.emit(event);

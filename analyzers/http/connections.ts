@@ -2,11 +2,10 @@
  * All connections of one subscription: bounded in number and in idle time, the
  * longest idle one first to go.
  */
-import type { Endpoint, Event, ProcessKey, TlsEndpoint } from '../../src/event.ts';
+import type { Event, ProcessKey, TlsEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Connection, createConnection } from './connection.ts';
 import type { Environment } from './options.ts';
-import type { Chunk, ChunkEvent } from './part.ts';
 
 export interface Connections {
   readonly size: number;
@@ -23,8 +22,6 @@ interface Table {
   readonly environment: Environment;
   /** Longest idle first, to the precision of `TOUCH_MS`. */
   readonly byId: Map<string, Touched>;
-  /** Sockets that were told before the first bytes, oldest first. */
-  readonly endpoints: Map<string, Endpoint>;
   readonly byProcess: Map<ProcessKey, Set<Connection>>;
   swept: Nanoseconds | null;
 }
@@ -39,15 +36,15 @@ const TOUCH_MS = 1000;
 const CLOSED = { reason: 'connection closed', clean: true };
 
 export function createConnections(environment: Environment): Connections {
-  const table: Table = { environment, byId: new Map(), endpoints: new Map(), byProcess: new Map(), swept: null };
+  const table: Table = { environment, byId: new Map(), byProcess: new Map(), swept: null };
   return {
     get size() {
       return table.byId.size;
     },
     accept(event) {
       sweepByEvent(table, event.timestamp);
-      if (event.source === 'tls' || event.source === 'net') {
-        acceptConnection(table, event);
+      if (event.source === 'tls') {
+        acceptTls(table, event);
         return;
       }
       if (event.source === 'process' && event.data.event === 'EXIT' && event.process !== null) {
@@ -61,67 +58,32 @@ export function createConnections(environment: Environment): Connections {
     },
     close() {
       table.byId.clear();
-      table.endpoints.clear();
       table.byProcess.clear();
     },
   };
 }
 
-function acceptConnection(table: Table, event: ChunkEvent): void {
+function acceptTls(table: Table, event: TlsEvent): void {
   const { data } = event;
-  switch (data.event) {
-    case 'DATA':
-      acceptChunk(table, event, data);
-      return;
-    case 'ENDPOINT':
-      locate(table, data);
-      break;
-    case 'END':
-      endById(table, data.connection);
-      break;
-    case 'CLOSE':
-      // That of a socket comes after its END, where there was anything to end.
-      if (event.source === 'tls') endById(table, data.connection);
-      break;
-    default:
-  }
-  table.environment.emit(event);
-}
-
-function endById(table: Table, id: string): void {
-  const entry = table.byId.get(id);
-  table.endpoints.delete(id);
-  if (entry !== undefined) end(table, entry.connection, CLOSED.reason, CLOSED.clean);
-}
-
-function locate({ byId, endpoints, environment }: Table, { connection, endpoint }: TlsEndpoint): void {
-  const known = byId.get(connection);
-  if (known !== undefined) {
-    known.connection.locate(endpoint);
+  let entry = table.byId.get(data.connection);
+  if (data.event === 'CLOSE') {
+    if (entry !== undefined) end(table, entry.connection, CLOSED.reason, CLOSED.clean);
+    table.environment.emit(event);
     return;
   }
-  if (endpoints.size >= environment.limits.connections) endpoints.delete(endpoints.keys().next().value as string);
-  endpoints.set(connection, endpoint);
-}
-
-function acceptChunk(table: Table, event: ChunkEvent, chunk: Chunk): void {
-  let entry = table.byId.get(chunk.connection);
   if (entry === undefined) {
     makeRoom(table);
-    entry = { connection: createConnection(table.environment, event, chunk), touched: event.timestamp };
-    const endpoint = table.endpoints.get(chunk.connection);
-    if (endpoint !== undefined && chunk.endpoint === null) entry.connection.locate(endpoint);
-    table.endpoints.delete(chunk.connection);
-    table.byId.set(chunk.connection, entry);
+    entry = { connection: createConnection(table.environment, event, data), touched: event.timestamp };
+    table.byId.set(data.connection, entry);
     table.environment.counters.add('connections');
     index(table, entry.connection);
   } else {
     touch(table, entry, event);
   }
-  entry.connection.accept(event, chunk);
+  entry.connection.accept(event, data);
 }
 
-function touch(table: Table, entry: Touched, event: ChunkEvent): void {
+function touch(table: Table, entry: Touched, event: TlsEvent): void {
   if (entry.connection.process !== event.process) {
     unindex(table, entry.connection);
     entry.connection.process = event.process;

@@ -1,5 +1,5 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, HttpData, HttpEvent } from '../../src/event.ts';
+import type { HttpData, HttpEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
@@ -26,10 +26,10 @@ type State = Pick<HttpData, 'state' | 'reason'>;
 const NO_REQUEST = 'request not captured';
 const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_headers'];
 
-export function exchangeOf(channel: Channel, id: string, number: number, request: Message): Exchange {
+export function exchangeOf(id: string, number: number, request: Message): Exchange {
   const { target, method, headers } = request.head;
   return {
-    id, number, request, response: null, ...addressOf(method, target, headers['host']?.[0], originOf(channel, request)),
+    id, number, request, response: null, ...addressOf(method, target, headers['host']?.[0]),
     started: request.first.timestamp, suspect: null,
   };
 }
@@ -38,32 +38,14 @@ export function exchangeWithoutRequest(id: string, number: number, started: Nano
   return { id, number, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
 }
 
-/** What stands before the path of a URL: `https://`, and the server's address for a request that names none. */
-interface Origin {
-  readonly scheme: string;
-  readonly authority: string | null;
-}
-
-function originOf({ tls, endpoint }: Channel, { direction }: Message): Origin {
-  const server = direction === 'write' ? endpoint?.remote : endpoint?.local;
-  return { scheme: tls ? 'https://' : 'http://', authority: server === undefined ? null : authorityOf(server) };
-}
-
-/** null of a unix socket, which a URL cannot name. */
-function authorityOf({ address, port }: Endpoint['remote']): string | null {
-  if (port === null) return null;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** The four forms of a request's target (RFC 9112 §3.2), made absolute as §3.3 says. */
-function addressOf(method: string, target: string, hostHeader: string | undefined, { scheme, authority: socket }: Origin): Address {
+function addressOf(method: string, target: string, hostHeader: string | undefined): Address {
   const host = hostHeader === undefined || hostHeader === '' ? null : hostHeader;
   if (method === 'CONNECT') return { url: target, path: '', host: target };
-  const named = host ?? socket;
   if (target.startsWith('/')) {
-    return { url: named === null ? target : `${scheme}${named}${target}`, path: pathOf(target), host };
+    return { url: host === null ? target : `https://${host}${target}`, path: pathOf(target), host };
   }
-  if (target === '*') return { url: named === null ? target : `${scheme}${named}`, path: target, host };
+  if (target === '*') return { url: host === null ? target : `https://${host}`, path: target, host };
   const authority = target.indexOf('://');
   if (authority === -1) return { url: target, path: pathOf(target), host };
   const slash = target.indexOf('/', authority + 3);
@@ -108,8 +90,6 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
     data: {
       exchange: exchange.id,
       connection: channel.connection,
-      endpoint: channel.endpoint,
-      tls: channel.tls,
       ...state,
       role: roleOf(exchange),
       method: request?.head.method ?? 'UNKNOWN',

@@ -1,13 +1,13 @@
 /**
- * Raw mode: chunks of one connection wait here until every byte of them is
+ * Raw mode: `tls` chunks of one connection wait here until every byte of them is
  * settled, that is read by a parser that told where its secrets are, or given up
  * as unreadable. They leave in the order in which they came, so that a replay of what
  * was written finds the same bytes in the same order.
  */
-import type { Direction } from '../../src/event.ts';
+import type { Direction, TlsChunk, TlsEvent } from '../../src/event.ts';
 import { MASK } from './mask.ts';
 import type { Environment } from './options.ts';
-import { type Chunk, type ChunkEvent, type Part, ownPart, withChunk } from './part.ts';
+import { type Part, ownPart } from './part.ts';
 
 interface Mark {
   readonly start: number;
@@ -32,7 +32,7 @@ interface Held extends Part {
 
 export interface Hold {
   /** Takes the chunk; it leaves when it is settled. */
-  add(event: ChunkEvent, chunk: Chunk, repeated: boolean): void;
+  add(event: TlsEvent, chunk: TlsChunk, repeated: boolean): void;
   /** The chunk last added stays: keep its bytes without the batch they came in. */
   own(): void;
   mask(direction: Direction, start: number, end: number): void;
@@ -107,7 +107,7 @@ export function createHold(environment: Environment): Hold {
   };
 }
 
-function cost(chunk: Chunk): number {
+function cost(chunk: TlsChunk): number {
   return chunk.len + CHUNK_COST;
 }
 
@@ -148,7 +148,7 @@ function withOwnBytes(held: Held): Held {
 }
 
 /** The chunk as it may be written. */
-function render(held: Held, side: Side, environment: Environment): ChunkEvent {
+function render(held: Held, side: Side, environment: Environment): TlsEvent {
   const { event, chunk, start, end, repeated } = held;
   if (chunk.len === 0) return event;
   if (repeated) return environment.keepOpaque ? event : withhold(event, chunk, environment);
@@ -162,13 +162,13 @@ function render(held: Held, side: Side, environment: Environment): ChunkEvent {
   environment.counters.add('withheld_bytes', unread);
   const payload = Buffer.from(chunk.payload);
   for (const mark of marks) cover(payload, mark, start);
-  return withChunk(event, { ...chunk, payload });
+  return { ...event, data: { ...chunk, payload } };
 }
 
-function withhold(event: ChunkEvent, chunk: Chunk, environment: Environment): ChunkEvent {
+function withhold(event: TlsEvent, chunk: TlsChunk, environment: Environment): TlsEvent {
   environment.counters.add('withheld_chunks');
   environment.counters.add('withheld_bytes', chunk.len);
-  return withChunk(event, { ...chunk, payload: Buffer.alloc(0), len: 0, withheld: chunk.len });
+  return { ...event, data: { ...chunk, payload: Buffer.alloc(0), len: 0, withheld: chunk.len } };
 }
 
 /**

@@ -125,7 +125,7 @@ function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing
   tellOtherKind(http, direction, 'response');
   const framing = framingOf(from.head, null);
   const request = createMessage(channel, direction, from, lane.first, framing);
-  const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
+  const exchange = exchangeOf(nextId(http), http.exchanges++, request);
   lane.message = request;
   lane.exchange = exchange;
   http.waiting.push(exchange);

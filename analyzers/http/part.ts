@@ -1,18 +1,10 @@
-/** One event with plaintext, of TLS or of a bare socket, and the same with bytes of its own. */
-import type { NetChunk, NetEvent, TlsChunk, TlsEvent } from '../../src/event.ts';
-
-export type Chunk = TlsChunk | NetChunk;
-export type ChunkEvent = TlsEvent | NetEvent;
+/** One `tls` event with bytes, and the same with bytes of its own. */
+import type { TlsChunk, TlsEvent } from '../../src/event.ts';
 
 export interface Part {
-  readonly event: ChunkEvent;
+  readonly event: TlsEvent;
   /** Its data. */
-  readonly chunk: Chunk;
-}
-
-/** The event with another chunk in it, made of its own. */
-export function withChunk(event: ChunkEvent, chunk: Chunk): ChunkEvent {
-  return { ...event, data: chunk } as ChunkEvent;
+  readonly chunk: TlsChunk;
 }
 
 /** For a part that has to wait: a view into its batch would keep the whole batch alive. */
@@ -23,5 +15,5 @@ export function ownPart(part: Part): Part {
   const copy = Buffer.allocUnsafeSlow(payload.byteLength);
   copy.set(payload);
   const own = { ...chunk, payload: copy };
-  return { event: withChunk(event, own), chunk: own };
+  return { event: { ...event, data: own }, chunk: own };
 }

@@ -95,7 +95,7 @@ const general: OptionGroup = {
   heading: 'General:',
   options: [
     valued('--config <file>', 'settings in JSON (default: $XDG_CONFIG_HOME/agentsight-ts/config.json, if it is there)', String),
-    new Option('-v, --verbose', 'debug log, the details of an error, and files that are only read among the lines (default: off)'),
+    new Option('-v, --verbose', 'debug log, and the details of an error (default: off)'),
   ],
 };
 

@@ -49,12 +49,11 @@ export async function openOutputs(options: OutputsOptions): Promise<Outputs> {
   }
 }
 
-function consoleSink({ json, verbose, words, onReaderGone }: OutputsOptions): Sink {
+function consoleSink({ json, words, onReaderGone }: OutputsOptions): Sink {
   return createConsoleSink({
     stream: openOutputStream(1),
     json,
     style: () => styleOf(1),
-    routine: verbose,
     onClosed: (failure) => {
       if (failure !== null) words.say(`could not write to stdout: ${failure}`);
       onReaderGone();

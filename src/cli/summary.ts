@@ -19,7 +19,6 @@ const LOSSES: Readonly<Record<string, (stage: string) => string>> = {
   read_fault: (stage) => `${stage} calls had memory that could not be read`,
   truncated_bytes: (stage) => `bytes of ${stage} payload were beyond the limit of one call`,
   missed: (stage) => `${stage} calls were seen to end but not to start`,
-  compat: (stage) => `${stage} calls of 32-bit programs were not decoded`,
   malformed: () => 'records could not be decoded',
   bad_lines: () => 'lines of the capture could not be read',
   refused: (stage) => `events were refused by ${stage}`,

@@ -142,10 +142,7 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
 /** Process records are the frame of everything else: without them nothing has a session. */
 function familiesFor(sources: readonly Source[]): readonly ProgramFamily[] {
   const families: ProgramFamily[] = ['process'];
-  const wantsHttp = sources.includes('http') || sources.includes('sse');
-  if (wantsHttp || sources.includes('tls')) families.push('tls');
-  if (wantsHttp || sources.includes('net')) families.push('net');
-  if (sources.includes('file')) families.push('file');
+  if (sources.some((source) => source === 'tls' || source === 'http' || source === 'sse')) families.push('tls');
   if (sources.includes('stdio')) families.push('stdio');
   return families;
 }

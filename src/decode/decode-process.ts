@@ -36,9 +36,6 @@ export function decodeExec(record: RecordView, context: Context): ProcessEvent |
     cwd: batch.toString('utf8', offset + filenameEnd, offset + cwdEnd),
     uid: view.getUint32(offset + HEADER.uid, true),
     gid: view.getUint32(offset + EXEC.gid, true),
-    exe: null,
-    cgroup: null,
-    container: null,
     truncated: (flags & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
     existing: false,
   });
@@ -66,8 +63,6 @@ export function decodeExit(record: RecordView, context: Context): ProcessEvent {
     peak_rss_upper_bound: (flags & RECORD_FLAG.RECORD_MAXRSS_UPPER_BOUND) !== 0,
     user_ms: Number(view.getBigUint64(offset + EXIT.user_ns, true)) / 1e6,
     system_ms: Number(view.getBigUint64(offset + EXIT.system_ns, true)) / 1e6,
-    read_bytes: null,
-    written_bytes: null,
   });
 }
 

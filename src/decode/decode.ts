@@ -10,11 +10,8 @@ import type { Event } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
 import { Counters } from '../stats.ts';
-import { createFileDecoder } from './decode-file.ts';
 import { createIoDecoder } from './decode-io.ts';
-import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
-import { createNetDecoder } from './decode-net.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
 import type { ProcessTable } from './process-table.ts';
 import type { RecordView } from './record.ts';
@@ -31,8 +28,6 @@ export interface DecoderOptions {
 
 export interface Decoder {
   decode(batch: Buffer): Event[];
-  /** What waits for further records of its second. Call it once a second and at the end. */
-  settle(): Event[];
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -43,9 +38,6 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const counters = new Counters<DecoderCounter>(['records', 'unknown_kind', 'malformed', 'malformed_bytes']);
   const sequences = createSequenceCheck();
   const io = createIoDecoder(options);
-  const tls = createTlsDecoder(options);
-  const net = createNetDecoder(options);
-  const files = createFileDecoder(options);
 
   function decode(batch: Buffer): Event[] {
     const events: Event[] = [];
@@ -60,7 +52,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         break;
       }
       sequences.see(view.getUint32(offset + HEADER.sequence, true), view.getUint32(offset + HEADER.sequence + 4, true));
-      const event = decodeRecord({ batch, view, offset, size }, events);
+      const event = decodeRecord(batch, view, offset, size);
       if (event !== null) events.push(event);
       records++;
       offset += size;
@@ -69,9 +61,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return events;
   }
 
-  /** null when there is no event, or when those that there are were added to `events`. */
-  function decodeRecord(place: Omit<RecordView, 'process'>, events: Event[]): Event | null {
-    const { view, offset, size } = place;
+  function decodeRecord(batch: Buffer, view: DataView, offset: number, size: number): Event | null {
     const kind = view.getUint16(offset + HEADER.kind, true);
     const least = LEAST_SIZE[kind];
     if (least === undefined) {
@@ -80,31 +70,19 @@ export function createDecoder(options: DecoderOptions): Decoder {
     }
     if (size < least) return malformed(size);
     const process = processes.entryAt(view, offset);
-    const record: RecordView = { ...place, process };
+    const record: RecordView = { batch, view, offset, size, process };
     switch (kind) {
       case RECORD_KIND.RECORD_STDIO_DATA:
         return io.stdio(record) ?? malformed(size);
       case RECORD_KIND.RECORD_TLS_DATA:
-        return tls.data(record) ?? malformed(size);
-      case RECORD_KIND.RECORD_TLS_ENDPOINT:
-        return tls.endpoint(record) ?? malformed(size);
-      case RECORD_KIND.RECORD_TLS_HANDSHAKE:
-        return tls.handshake(record) ?? malformed(size);
+        return io.tls(record) ?? malformed(size);
       case RECORD_KIND.RECORD_TLS_CLOSE:
-        return tls.close(record);
-      case RECORD_KIND.RECORD_FILE_CHANGE:
-        return files.change(record, events) ? null : malformed(size);
-      case RECORD_KIND.RECORD_FILE_IO:
-        return files.io(record, events) ? null : malformed(size);
+        return io.tlsClose(record);
       case RECORD_KIND.RECORD_PROCESS_FORK:
         return decodeFork(record, options);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
         return decodeExec(record, options) ?? malformed(size);
-      case RECORD_KIND.RECORD_NET_SOCKET:
-      case RECORD_KIND.RECORD_NET_DATA:
-        return net.decode(record, events) ? null : malformed(size);
       default: {
-        events.push(...files.end(process));
         const event = decodeExit(record, options);
         processes.retire(process);
         return event;
@@ -120,11 +98,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   return {
     decode,
-    settle: () => files.settle(),
-    counters: () => ({
-      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...net.counters(),
-      sequence_gaps: sequences.missing(),
-    }),
+    counters: () => ({ ...counters.snapshot(), ...processes.counters(), sequence_gaps: sequences.missing() }),
   };
 }
 
@@ -135,11 +109,5 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_PROCESS_EXIT]: SIZE.process_exit,
   [RECORD_KIND.RECORD_TLS_DATA]: SIZE.tls_data,
   [RECORD_KIND.RECORD_TLS_CLOSE]: SIZE.tls_close,
-  [RECORD_KIND.RECORD_TLS_ENDPOINT]: SIZE.tls_endpoint,
-  [RECORD_KIND.RECORD_TLS_HANDSHAKE]: SIZE.tls_handshake,
   [RECORD_KIND.RECORD_STDIO_DATA]: SIZE.stdio_data,
-  [RECORD_KIND.RECORD_FILE_CHANGE]: SIZE.file_change,
-  [RECORD_KIND.RECORD_FILE_IO]: SIZE.file_io,
-  [RECORD_KIND.RECORD_NET_SOCKET]: SIZE.net_socket,
-  [RECORD_KIND.RECORD_NET_DATA]: SIZE.net_data,
 };

@@ -9,13 +9,7 @@ export const RECORD_KIND = {
   RECORD_PROCESS_EXIT: 3,
   RECORD_TLS_DATA: 16,
   RECORD_TLS_CLOSE: 17,
-  RECORD_TLS_ENDPOINT: 18,
-  RECORD_TLS_HANDSHAKE: 19,
   RECORD_STDIO_DATA: 32,
-  RECORD_FILE_CHANGE: 48,
-  RECORD_FILE_IO: 49,
-  RECORD_NET_SOCKET: 64,
-  RECORD_NET_DATA: 65,
 } as const;
 
 export const RECORD_FLAG = {
@@ -30,16 +24,9 @@ export const SIZE = {
   process_fork: 80,
   process_exec: 104,
   process_exit: 112,
-  endpoint: 48,
   tls_data: 104,
   tls_close: 72,
-  tls_endpoint: 128,
-  tls_handshake: 88,
   stdio_data: 112,
-  file_change: 120,
-  file_io: 144,
-  net_socket: 160,
-  net_data: 152,
 } as const;
 
 export const HEADER = {
@@ -104,23 +91,6 @@ export const TLS_CLOSE = {
   connection: 64,
 } as const;
 
-export const TLS_ENDPOINT = {
-  connection: 64,
-  endpoint: 72,
-  evidence: 120,
-  reserved: 124,
-} as const;
-
-export const TLS_HANDSHAKE = {
-  connection: 64,
-  latency_ns: 72,
-  ok: 80,
-  library: 81,
-  reserved: 82,
-} as const;
-
-export const TLS_EVIDENCE = { EVIDENCE_INFERRED: 1, EVIDENCE_PROVEN: 2 } as const;
-
 export const STDIO = {
   operation: 64,
   inode: 72,
@@ -134,108 +104,6 @@ export const STDIO = {
   reserved: 109,
 } as const;
 
-export const NET_SOCKET = {
-  connection: 64,
-  read_bytes: 72,
-  written_bytes: 80,
-  duration_ns: 88,
-  endpoint: 96,
-  fd: 144,
-  error: 148,
-  event: 152,
-  protocol: 153,
-  content: 154,
-  existing: 155,
-  local_len: 156,
-  remote_len: 158,
-} as const;
-
-export const NET_DATA = {
-  connection: 64,
-  position: 72,
-  operation: 80,
-  endpoint: 88,
-  total: 136,
-  offset: 140,
-  len: 144,
-  direction: 148,
-  content: 149,
-  protocol: 150,
-  reserved: 151,
-} as const;
-
-/** Bytes of each of the two names that follow a net_socket of a unix socket. */
-export const UNIX_NAME_BYTES = 108;
-
-export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5 } as const;
-
-export const NET_PROTOCOL = { NET_OTHER: 0, NET_TCP: 1, NET_UDP: 2, NET_UNIX: 3 } as const;
-
-export const NET_CONTENT = {
-  CONTENT_UNDECIDED: 0,
-  CONTENT_HTTP: 1,
-  CONTENT_HELLO: 2,
-  CONTENT_DNS: 3,
-  CONTENT_TLS: 4,
-  CONTENT_OTHER: 5,
-} as const;
-
-/** Relative to where the endpoint lies in its record. */
-export const ENDPOINT = {
-  socket: 0,
-  family: 8,
-  local_port: 10,
-  remote_port: 12,
-  reserved: 14,
-  local: 16,
-  remote: 32,
-} as const;
-
-export const FILE_CHANGE = {
-  file: 64,
-  length: 72,
-  result: 80,
-  flags: 84,
-  at_flags: 88,
-  mode: 92,
-  uid: 96,
-  gid: 100,
-  path_len: 104,
-  base_len: 106,
-  target_len: 108,
-  target_base_len: 110,
-  change: 112,
-  created: 113,
-  reserved: 114,
-} as const;
-
-export const FILE_IO = {
-  file: 64,
-  inode: 72,
-  device: 80,
-  first_ns: 88,
-  last_ns: 96,
-  read_bytes: 104,
-  read_calls: 112,
-  written_bytes: 120,
-  write_calls: 128,
-  fd: 136,
-  path_len: 140,
-} as const;
-
-export const FILE_CHANGE_KIND = {
-  FILE_OPEN: 1,
-  FILE_TRUNCATE: 2,
-  FILE_RENAME: 3,
-  FILE_LINK: 4,
-  FILE_SYMLINK: 5,
-  FILE_UNLINK: 6,
-  FILE_MKDIR: 7,
-  FILE_RMDIR: 8,
-  FILE_CHMOD: 9,
-  FILE_CHOWN: 10,
-} as const;
-
 export const DIRECTION = { IO_READ: 0, IO_WRITE: 1 } as const;
 
 export const TLS_LIBRARY = {
@@ -247,7 +115,7 @@ export const TLS_LIBRARY = {
   TLS_GO: 6,
 } as const;
 
-export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_FILE: 3, COUNT_NET: 4 } as const;
+export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2 } as const;
 
 export const COUNTER = {
   COUNT_DELIVERED: 0,
@@ -258,6 +126,4 @@ export const COUNTER = {
   COUNT_TRUNCATED_BYTES: 5,
   COUNT_MISSED: 6,
   COUNT_CALLS: 7,
-  COUNT_COMPAT: 8,
-  COUNT_UNMERGED: 9,
 } as const;

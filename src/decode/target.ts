@@ -30,28 +30,15 @@ export function targetText(file: FileIdentity, readPath: () => string | null): s
   const type = file.mode & S_IFMT;
   if (type === S_IFIFO) return namedPipe(readPath()) ?? `pipe:[${file.inode}]`;
   if (type === S_IFSOCK) return `socket:[${file.inode}]`;
-  const major = majorOf(file.device);
-  const minor = minorOf(file.device);
+  const major = (file.device >>> 8) & 0xfff;
+  const minor = (file.device & 0xff) | ((file.device >>> 12) & 0xfff00);
   if (type === S_IFCHR) {
     if (major === MEMORY_MAJOR && minor === NULL_MINOR) return '/dev/null';
     if (major >= TERMINAL_MAJOR_FIRST && major <= TERMINAL_MAJOR_LAST) {
       return `/dev/pts/${(major - TERMINAL_MAJOR_FIRST) * MINORS_PER_TERMINAL_MAJOR + minor}`;
     }
   }
-  return readPath() ?? inodeText(file.device, file.inode);
-}
-
-/** Names a file whose path nobody knows any more. */
-export function inodeText(device: number, inode: bigint): string {
-  return `inode:[${majorOf(device)}:${minorOf(device)}:${inode}]`;
-}
-
-function majorOf(device: number): number {
-  return (device >>> 8) & 0xfff;
-}
-
-function minorOf(device: number): number {
-  return (device & 0xff) | ((device >>> 12) & 0xfff00);
+  return readPath() ?? `inode:[${major}:${minor}:${file.inode}]`;
 }
 
 /** A FIFO in the file system has a path; an anonymous pipe's link reads `pipe:[123]`. */

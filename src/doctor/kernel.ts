@@ -15,7 +15,7 @@ import type { Check } from './check.ts';
 
 const BTF = '/sys/kernel/btf/vmlinux';
 const UPROBE_TYPE = '/sys/bus/event_source/devices/uprobe/type';
-const FAMILIES = ['process', 'file', 'stdio', 'net', 'tls'] as const satisfies readonly ProgramFamily[];
+const FAMILIES = ['process', 'stdio', 'tls'] as const satisfies readonly ProgramFamily[];
 
 /** Small: it is the full size of the rings that `rings` asks for, once. */
 const PROBE_RING_BYTES = 256 * 1024;
@@ -95,7 +95,7 @@ function checkProbe(addon: Addon): Check {
     // A Node linked with a shared OpenSSL has none: any file offset in code will do, but we know of none.
     if (symbol === undefined) return;
     withCapture(addon, { families: ['process', 'tls'] }, (capture) => {
-      const id = capture.attachUprobe({ program: 'ssl_read_enter', path: process.execPath, offset: symbol.offset, pid: process.pid, cookie: 0 });
+      const id = capture.attachUprobe({ program: 'ssl_read_enter', path: process.execPath, offset: symbol.offset, pid: process.pid });
       capture.detachUprobe(id);
     });
   });

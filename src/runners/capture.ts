@@ -42,8 +42,6 @@ export interface CaptureRunnerOptions {
   readonly ringBytes?: number;
   readonly payloadBytesPerCall?: number;
   readonly allFds?: boolean;
-  /** Ports whose connections are taken for plain HTTP. */
-  readonly plainPorts?: readonly number[];
   /** How long descendants may outlive the launched command before the run ends. */
   readonly descendantGraceMs?: number;
 }
@@ -148,14 +146,11 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) return;
     const open = openCapture({ ...this.#options, processes: this.#processes, onProbe: (probe) => this.#emitProbe(probe) });
     this.#open = open;
-    await open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
-    if (this.#stopped()) return;
+    open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
     for (const comm of comms) open.capture.traceComm(truncateComm(comm));
-    const ready = await this.#seed(open, roots, findByComm(comms));
-    if (this.#stopped()) return;
-    this.#setReady(ready);
+    this.#seed(open, roots, findByComm(comms));
     await this.#release();
     this.#running = true;
     this.#endWhenDone();
@@ -168,7 +163,7 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) held.close();
   }
 
-  async #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): Promise<CaptureReady> {
+  #seed({ capture, descriptors, tls }: OpenCapture, roots: readonly number[], named: readonly number[]): void {
     const { identity, families } = this.#options;
     const held = this.#held;
     const seeded = seedTrees(capture, held === null ? roots : [held.pid, ...roots], named);
@@ -177,17 +172,21 @@ class LiveCapture implements CaptureRunner {
     // The launched command has not begun: its own EXEC will tell what it is.
     const existing = events.filter((event) => event.pid !== held?.pid);
     if (families.includes('process')) this.#emit(existing);
-    await Promise.all(existing.map((event) => tls?.lookAt(event.pid)));
-    return {
+    for (const event of existing) tls?.lookAt(event.pid);
+    this.#setReady({
       traced: seeded.map(({ stat, root }) => ({ pid: stat.pid, comm: stat.comm, root: stat.pid === root })),
       probes: this.#probes,
-    };
+    });
   }
 
   async #release(): Promise<void> {
     const held = this.#held;
     if (held === null) {
       this.#setExit(null);
+      return;
+    }
+    if (this.#stopped()) {
+      held.close();
       return;
     }
     await held.release();
@@ -236,13 +235,11 @@ class LiveCapture implements CaptureRunner {
     }
   }
 
-  /** Once a second: what was lost since, which sockets and who ended without our being told. */
+  /** Once a second: what was lost since, and who ended without our being told. */
   async #look(): Promise<void> {
     const open = this.#open;
     if (open === null || this.#closed) return;
-    open.capture.sweep();
     this.#emitLosses(open.capture.kernelCounters());
-    this.#emit(this.#ownTrees.without(open.decoder.settle()));
     const ended = endedUnseen(this.#processes.live(), this.#options.identity);
     if (ended.length === 0) return;
     await open.capture.drain();
@@ -267,10 +264,7 @@ class LiveCapture implements CaptureRunner {
     await this.#started;
     const open = this.#open;
     if (open !== null && !this.#closed) {
-      open.capture.sweep();
       await open.capture.drain();
-      await open.tls?.finish();
-      this.#emit(this.#ownTrees.without(open.decoder.settle()));
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }
     this.#close();

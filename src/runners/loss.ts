@@ -8,8 +8,6 @@ const SOURCES = [
   ['process', COUNTER_SOURCE.COUNT_PROCESS],
   ['tls', COUNTER_SOURCE.COUNT_TLS],
   ['stdio', COUNTER_SOURCE.COUNT_STDIO],
-  ['net', COUNTER_SOURCE.COUNT_NET],
-  ['file', COUNTER_SOURCE.COUNT_FILE],
 ] as const;
 
 const COUNTER_NAMES = [
@@ -21,8 +19,6 @@ const COUNTER_NAMES = [
   ['truncated_bytes', COUNTER.COUNT_TRUNCATED_BYTES],
   ['missed', COUNTER.COUNT_MISSED],
   ['calls', COUNTER.COUNT_CALLS],
-  ['compat', COUNTER.COUNT_COMPAT],
-  ['unmerged', COUNTER.COUNT_UNMERGED],
 ] as const;
 
 interface Cause {
@@ -38,7 +34,6 @@ const CAUSES: readonly Cause[] = [
   { cause: 'memory could not be read', lost: COUNTER.COUNT_READ_FAULT, bytes: null },
   { cause: 'payload limit reached', lost: null, bytes: COUNTER.COUNT_TRUNCATED_BYTES },
   { cause: 'call without its start', lost: COUNTER.COUNT_MISSED, bytes: null },
-  { cause: 'system call of a 32-bit program', lost: COUNTER.COUNT_COMPAT, bytes: null },
 ];
 
 export interface LossWatch {

@@ -5,13 +5,10 @@ import type { ProcessTable } from '../decode/process-table.ts';
 import type { ProbeData } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
-import { locatedDir } from '../paths.ts';
 import type { StageStats } from '../stats.ts';
 import { BootClock } from '../time.ts';
 import { createDescriptors, type Descriptors } from './descriptors.ts';
 import { kernelStats } from './loss.ts';
-import { createLadder } from './locate/ladder.ts';
-import { createLocatedStore } from './locate/located-store.ts';
 import { createTlsFiles } from './tls-files.ts';
 import { createTlsTargets, type TlsTargets } from './tls-targets.ts';
 
@@ -31,7 +28,6 @@ export interface OpenCaptureOptions {
   readonly ringBytes?: number | undefined;
   readonly payloadBytesPerCall?: number | undefined;
   readonly allFds?: boolean | undefined;
-  readonly plainPorts?: readonly number[] | undefined;
   readonly onProbe: (probe: ProbeData) => void;
 }
 
@@ -44,7 +40,6 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     ringBytes: options.ringBytes ?? LIMITS.ringBytes,
     payloadBytesPerCall: options.payloadBytesPerCall ?? LIMITS.payloadBytesPerCall,
     allFds: options.allFds ?? false,
-    plainPorts: options.plainPorts,
     queuedBytes: LIMITS.addonQueuedBytes,
   });
   try {
@@ -52,9 +47,7 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     const clock = new BootClock(addon.bootClockOffsetNs());
     const descriptors = createDescriptors();
     const decoder = createDecoder({ clock, identity, processes, readPath: descriptors.readPath });
-    const tls = families.includes('tls') ? createTlsTargets({
-      files: createTlsFiles({ addon, capture, ladder: createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) }), onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
-    }) : null;
+    const tls = families.includes('tls') ? createTlsTargets(createTlsFiles({ addon, capture, onProbe }), processes) : null;
     return { capture, decoder, descriptors, tls };
   } catch (error) {
     capture.close();

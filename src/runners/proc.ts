@@ -3,7 +3,6 @@
  * that is gone or may not be looked at: both happen at any time.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import type { MappedFile } from '../addon.ts';
 import { splitArgv } from '../decode/decode-process.ts';
 
 export interface ProcStat {
@@ -92,19 +91,34 @@ export function readLink(path: string): string | null {
   }
 }
 
+export interface Mapping {
+  /** `<device>:<inode>` as the kernel prints them: tells files apart, but is not what stat(2) says on every file system. */
+  readonly file: string;
+  /** As the process sees it. */
+  readonly path: string;
+  /** Where we can open it, deleted or in another mount namespace though it may be. */
+  readonly reachable: string;
+}
+
+const DELETED = ' (deleted)';
+
 /** Files that the process has mapped executable, each once. null when the process is gone. */
-export function readExecutableMappings(pid: number): MappedFile[] | null {
+export function readExecutableMappings(pid: number): Mapping[] | null {
   const text = readText(`/proc/${pid}/maps`);
   if (text === null) return null;
-  const mappings = new Map<string, MappedFile>();
+  const mappings = new Map<string, Mapping>();
   for (const line of text.split('\n')) {
     // 7f1c1000-7f1c5000 r-xp 00012000 fd:01 1234                       /usr/lib/libx.so
     const pathStart = line.indexOf('/');
     if (pathStart === -1) continue;
-    const [range = '', permissions, , device, inode] = line.split(' ', 5);
+    const [range, permissions, , device, inode] = line.split(' ', 5);
     if (permissions?.[2] !== 'x' || inode === '0') continue;
     const file = `${device}:${inode}`;
-    if (!mappings.has(file)) mappings.set(file, { pid, file, path: line.slice(pathStart), range });
+    if (mappings.has(file)) continue;
+    const path = line.slice(pathStart);
+    mappings.set(file, path.endsWith(DELETED)
+      ? { file, path: path.slice(0, -DELETED.length), reachable: `/proc/${pid}/map_files/${range}` }
+      : { file, path, reachable: `/proc/${pid}/root${path}` });
   }
   return [...mappings.values()];
 }

@@ -88,7 +88,7 @@ export function createReplayRunner(options: ReplayOptions): Runner {
 }
 
 /**
- * Connections whose chunks of plaintext are in the capture: their exchanges are made
+ * Connections whose `tls` chunks are in the capture: their exchanges are made
  * anew, the others pass as they are. stdin can be read only once: its derived
  * events pass.
  */
@@ -97,7 +97,7 @@ export async function scanCapture(path: string): Promise<ReadonlySet<string>> {
   if (path === '-') return connections;
   for await (const lines of linesOf(path)) {
     for (const { text } of lines) {
-      if (text === null || !/"source":"(?:tls|net)"/.test(text)) continue;
+      if (text === null || !text.includes('"source":"tls"')) continue;
       const connection = connectionOf(text);
       if (connection !== null) connections.add(connection);
     }
@@ -108,8 +108,7 @@ export async function scanCapture(path: string): Promise<ReadonlySet<string>> {
 function connectionOf(text: string): string | null {
   try {
     const event = parseLine(text);
-    const isChunk = (event.source === 'tls' || event.source === 'net') && event.data.event === 'DATA';
-    return isChunk ? event.data.connection : null;
+    return event.source === 'tls' ? event.data.connection : null;
   } catch {
     // The replay itself will name the line.
     return null;

@@ -4,15 +4,13 @@
  * passes over those that are not traced, and short-lived processes of one
  * program share one hook.
  */
+import { statSync, type BigIntStats } from 'node:fs';
 import type { Addon, Capture } from '../addon.ts';
-import { tlsLibraryNumber } from '../decode/tls-library.ts';
 import { causeText } from '../errors.ts';
-import type { ProbeData, ProbeStep, TlsLibrary } from '../event.ts';
+import type { ProbeData, TlsLibrary } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
-import type { Found, Ladder } from './locate/ladder.ts';
-import { isSameFile, statFile } from './mapped-file.ts';
-import type { TlsPlan } from './tls-locate.ts';
+import { locateTls, type PlannedProbe, type TlsPlan } from './tls-locate.ts';
 import { neededFiles } from './tls-needed.ts';
 
 export interface TlsFile {
@@ -25,71 +23,52 @@ export interface TlsFile {
 export interface TlsFiles {
   /**
    * Looks at the file and hooks what is there to hook. `path` is what people
-   * read, `place` where the file can be opened now. null when it cannot be.
+   * read, `reachable` where the file can be opened now. null when it cannot be.
    */
-  look(path: string, place?: string): Promise<TlsFile | null>;
+  look(path: string, reachable?: string): TlsFile | null;
   /** The same for a program file and every library that it asks for. null when it is no program that can be read. */
-  lookAtNeeded(program: string): Promise<readonly TlsFile[] | null>;
+  lookAtNeeded(program: string): readonly TlsFile[] | null;
   counters(): Readonly<Record<string, number>>;
-  /** Nothing is hooked from now on. */
-  close(): void;
 }
 
 export interface TlsFilesOptions {
   readonly addon: Addon;
   readonly capture: Capture;
-  readonly ladder: Ladder;
   readonly onProbe: (probe: ProbeData) => void;
 }
 
-export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOptions): TlsFiles {
+export function createTlsFiles({ addon, capture, onProbe }: TlsFilesOptions): TlsFiles {
   const files = new Map<string, TlsFile>();
-  /** Those that are being searched now. */
-  const searches = new Map<string, Promise<TlsFile | null>>();
   const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'probes', 'refused_probes', 'forgotten']);
-  let closed = false;
 
-  async function look(path: string, place = path): Promise<TlsFile | null> {
-    const stat = statFile(place);
-    if (stat === null || closed) return null;
+  function look(path: string, reachable = path): TlsFile | null {
+    const stat = statFile(reachable);
+    if (stat === null) return null;
     const key = `${stat.dev}:${stat.ino}`;
-    const known = files.get(key) ?? searches.get(key);
+    const known = files.get(key);
     if (known !== undefined) return known;
-    const search = searchAndHook(path, place);
-    searches.set(key, search);
-    try {
-      const file = await search;
-      // Its process ended while we looked: the file itself has not failed.
-      if (file === null || (file.state === 'failed' && !isSameFile(statFile(place), stat))) return null;
-      remember(key, file);
-      return file;
-    } finally {
-      searches.delete(key);
-    }
-  }
-
-  async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
-    const found = await ladder.locate(place);
-    if (closed) return null;
-    const file = hook(path, place, found.plan);
-    tell(file, found);
+    // A path through /proc ends with its process: where the file's own path leads to it, that one stays.
+    const place = reachable !== path && isSameFile(statFile(path), stat) ? path : reachable;
+    const plan = locateTls(place, addon.readElf);
+    const file = hook(path, place, plan);
+    // Its process ended while we looked: the file itself has not failed.
+    if (file.state === 'failed' && !isSameFile(statFile(place), stat)) return null;
+    remember(key, file);
+    tell(file, plan);
     return file;
   }
 
-  function tell({ path, state, library, reason }: TlsFile, { plan, buildId, steps }: Found): void {
+  function tell({ path, state, library, reason }: TlsFile, plan: TlsPlan): void {
     if (state === 'none') return;
     counters.add(state);
-    const attached: readonly ProbeStep[] = plan.kind === 'hook' ? [{ step: 'attach', outcome: reason ?? `${plan.probes.length} probes` }] : [];
     const hooked = plan.kind === 'hook' && state === 'attached';
     onProbe({
       path,
-      build_id: buildId,
       library,
       status: state === 'unsupported' ? 'absent' : state,
       method: hooked ? plan.method : null,
       functions: hooked ? plan.functions : [],
       reason,
-      steps: [...steps, ...attached],
     });
   }
 
@@ -116,23 +95,21 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
       case 'failed':
         return { path, state: 'failed', library: null, reason: plan.reason };
       case 'hook': {
-        const reason = attach(place, plan);
+        const reason = attach(place, plan.probes);
         return { path, state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
       }
     }
   }
 
   /** All probes of a file or none: half of them would show half a conversation. null, or why not. */
-  function attach(place: string, { library: main, probes }: Extract<TlsPlan, { kind: 'hook' }>): string | null {
+  function attach(place: string, probes: readonly PlannedProbe[]): string | null {
     if (counters.get('probes') + probes.length > LIMITS.tlsProbes) {
       counters.add('refused_probes', probes.length);
       return `the limit of ${LIMITS.tlsProbes} probes is reached`;
     }
     const ids: number[] = [];
     try {
-      for (const { program, offset, library = main } of probes) {
-        ids.push(capture.attachUprobe({ program, path: place, offset, pid: null, cookie: tlsLibraryNumber(library) }));
-      }
+      for (const { program, offset } of probes) ids.push(capture.attachUprobe({ program, path: place, offset, pid: null }));
     } catch (error) {
       for (const id of ids) capture.detachUprobe(id);
       return causeText(error);
@@ -141,20 +118,23 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     return null;
   }
 
-  async function lookAtNeeded(program: string): Promise<readonly TlsFile[] | null> {
-    const needed = neededFiles(program, addon.readElf);
-    if (needed === null) return null;
-    const looked = await Promise.all(needed.map((path) => look(path)));
-    return looked.flatMap((file) => file ?? []);
+  function lookAtNeeded(program: string): readonly TlsFile[] | null {
+    return neededFiles(program, addon.readElf)?.flatMap((path) => look(path) ?? []) ?? null;
   }
 
-  return {
-    look,
-    lookAtNeeded,
-    counters: () => ({ ...counters.snapshot(), ...ladder.counters() }),
-    close() {
-      closed = true;
-      ladder.close();
-    },
-  };
+  return { look, lookAtNeeded, counters: () => counters.snapshot() };
+}
+
+/** null for what is gone, cannot be reached, or is no regular file. */
+function statFile(path: string): BigIntStats | null {
+  try {
+    const stat = statSync(path, { bigint: true });
+    return stat.isFile() ? stat : null;
+  } catch {
+    return null;
+  }
+}
+
+function isSameFile(a: BigIntStats | null, b: BigIntStats): boolean {
+  return a !== null && a.ino === b.ino && a.dev === b.dev;
 }

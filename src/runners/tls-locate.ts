@@ -11,27 +11,24 @@
  * and taken only when SSL_read calls it as well. Elsewhere (inlined, as in Node;
  * another signature, as ssl_write_internal of 3.3) the public symbols are used.
  *
- * Other C libraries: tls-c-libraries.ts. Recognised but not hooked: Go with
- * symbols. Not recognised: libraries linked into a program without symbols.
+ * Recognised but not hooked: GnuTLS, NSS, Go with symbols. Not recognised:
+ * libraries linked into a program without symbols (bun, rustls).
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
 import { causeText } from '../errors.ts';
-import type { ProbeMethod, TlsLibrary } from '../event.ts';
-import { C_LIBRARY_NAMES, planCLibrary } from './tls-c-libraries.ts';
+import type { TlsLibrary } from '../event.ts';
 
 export interface PlannedProbe {
   readonly program: UprobeProgram;
   readonly offset: number;
-  /** Where a file has several libraries inside: whose this is, when it is not the plan's. */
-  readonly library?: TlsLibrary;
 }
 
 export type TlsPlan =
   | {
     readonly kind: 'hook';
     readonly library: TlsLibrary;
-    readonly method: ProbeMethod;
+    readonly method: 'internal' | 'symbol';
     readonly functions: readonly string[];
     readonly probes: readonly PlannedProbe[];
   }
@@ -43,13 +40,13 @@ export type ReadElf = (path: string, names: readonly string[]) => ElfInfo;
 export type ReadBytes = (path: string, offset: number, length: number) => Uint8Array;
 
 /** Symbols that tell the libraries apart. */
-const OPENSSL_NAMES = [
-  'SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_up_ref', 'SSL_free', 'SSL_do_handshake', 'ossl_statem_connect', 'ossl_statem_accept',
-] as const;
+const OPENSSL_NAMES = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_free'] as const;
 const UNSUPPORTED: readonly { readonly symbol: string; readonly library: TlsLibrary; readonly name: string }[] = [
+  { symbol: 'gnutls_record_send', library: 'gnutls', name: 'GnuTLS' },
+  { symbol: 'SSL_ImportFD', library: 'nss', name: 'NSS' },
   { symbol: 'crypto/tls.(*Conn).Write', library: 'go', name: "Go's crypto/tls" },
 ];
-const OTHER_NAMES = [...C_LIBRARY_NAMES, ...UNSUPPORTED.map((entry) => entry.symbol)];
+const UNSUPPORTED_NAMES = UNSUPPORTED.map((entry) => entry.symbol);
 
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 /** Enough to hold the whole of SSL_read in every build looked at (about 140 bytes). */
@@ -63,14 +60,12 @@ export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes =
     if (!startsWith(readBytes(path, 0, ELF_MAGIC.length), 0, ELF_MAGIC)) return { kind: 'none' };
     // OpenSSL's own first: where a file exports them, its table of all symbols need not be read.
     symbols = find(OPENSSL_NAMES);
-    if (symbols.size === 0) symbols = find(OTHER_NAMES);
+    if (symbols.size === 0) symbols = find(UNSUPPORTED_NAMES);
   } catch (error) {
     return { kind: 'failed', reason: causeText(error) };
   }
-  // The others export no SSL_read, so the order of the checks does not matter.
+  // NSS exports no SSL_read, so the order of the checks does not matter.
   if (symbols.has('SSL_read') || symbols.has('SSL_write')) return planOpenSsl(symbols, codeReader(path, readBytes));
-  const other = planCLibrary(symbols);
-  if (other !== null) return { ...other, kind: 'hook', method: 'symbol' };
   const unsupported = UNSUPPORTED.find((entry) => symbols.has(entry.symbol));
   if (unsupported === undefined) return { kind: 'none' };
   return { kind: 'unsupported', library: unsupported.library, reason: `${unsupported.name} is not captured yet` };
@@ -92,43 +87,18 @@ function codeReader(path: string, readBytes: ReadBytes): ReadCode {
 function planOpenSsl(symbols: ReadonlyMap<string, ElfSymbol>, readCode: ReadCode): TlsPlan {
   const read = planDirection('read', symbols, readCode);
   const write = planDirection('write', symbols, readCode);
-  const optional = [...OPTIONAL, ...handshakeFunctions(symbols)].flatMap(({ name, programs }) => {
-    const symbol = symbols.get(name);
-    return symbol === undefined ? [] : [{ name, probes: programs.map((program) => ({ program, offset: symbol.offset })) }];
-  });
+  const free = symbols.get('SSL_free');
   return {
     kind: 'hook',
     library: 'openssl',
     method: read.internal && write.internal ? 'internal' : 'symbol',
-    functions: [...read.functions, ...write.functions, ...optional.map(({ name }) => name)],
+    functions: [...read.functions, ...write.functions, ...(free === undefined ? [] : ['SSL_free'])],
     probes: [
       ...read.probes,
       ...write.probes,
-      ...optional.flatMap(({ probes }) => probes),
+      ...(free === undefined ? [] : [{ program: 'ssl_free_enter', offset: free.offset } as const]),
     ],
   };
-}
-
-/** Without these, bytes are captured all the same. */
-interface OptionalFunction {
-  readonly name: string;
-  readonly programs: readonly UprobeProgram[];
-}
-
-const OPTIONAL: readonly OptionalFunction[] = [
-  { name: 'SSL_up_ref', programs: ['ssl_up_ref_enter'] },
-  { name: 'SSL_free', programs: ['ssl_free_enter'] },
-];
-const HANDSHAKE: readonly UprobeProgram[] = ['handshake_exit', 'handshake_enter'];
-
-/**
- * Handshakes that a first read or write starts, as Node's do, do not pass
- * SSL_do_handshake, only the state machine below it: that one where it has a name.
- */
-function handshakeFunctions(symbols: ReadonlyMap<string, ElfSymbol>): readonly OptionalFunction[] {
-  const machine = ['ossl_statem_connect', 'ossl_statem_accept'];
-  const names = machine.every((name) => symbols.has(name)) ? machine : ['SSL_do_handshake'];
-  return names.map((name) => ({ name, programs: HANDSHAKE }));
 }
 
 interface DirectionPlan {

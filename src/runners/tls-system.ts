@@ -1,14 +1,11 @@
-/** The OpenSSL and GnuTLS libraries that this machine has installed where the dynamic linker looks by default. */
+/** The OpenSSL libraries that this machine has installed where the dynamic linker looks by default. */
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 const DEFAULT_FOLDERS = ['/lib', '/lib64', '/usr/lib', '/usr/lib64', '/usr/local/lib', '/usr/local/lib64'];
 const CONFIG_FOLDER = '/etc/ld.so.conf.d';
-/**
- * `libssl.so.3`, `libssl.so.1.1`, `libgnutls.so.30`. Not NSS: hooks on NSPR's functions cost
- * every program that reads a file through them; they come with the first traced one.
- */
-const LIBRARY = /^lib(ssl|gnutls)\.so(\.|$)/;
+/** `libssl.so.3`, `libssl.so.1.1`; not `libssl3.so`, which is NSS. */
+const LIBRARY = /^libssl\.so(\.|$)/;
 /** Debian and its descendants: /usr/lib/x86_64-linux-gnu. */
 const MULTIARCH = /^[a-z0-9_]+-linux-gnu[a-z0-9]*$/;
 

@@ -1,135 +1,95 @@
 /**
  * Finds the TLS libraries of traced processes and has them hooked.
  *
- * At the start the installed libraries are hooked, and what the running
- * processes have mapped. From then on the kernel tells each file that a traced
- * process maps executable, at the moment it does: programs, libraries of their
- * start and those loaded later. Where it does not tell (perf_event_open is
- * refused), the maps of each process are read after its exec and then ever more
- * rarely.
+ * At the start the installed libraries are hooked. Of each process that
+ * executes something, the program file is looked at at once, and what it has
+ * mapped a little later and then ever more rarely: a library may be loaded at
+ * any time (Python loads its own with the first `import ssl`). What no longer
+ * runs is not looked at.
  */
 import { resolve } from 'node:path';
-import type { Capture, MappedFile } from '../addon.ts';
 import type { ProcessTable } from '../decode/process-table.ts';
-import { AgentsightError } from '../errors.ts';
 import type { Event, ExecData, ProcessEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { commandFiles } from './command-files.ts';
-import { namedPath, placeOf } from './mapped-file.ts';
 import { readExecutableMappings, readLink } from './proc.ts';
 import type { TlsFile, TlsFiles } from './tls-files.ts';
 import { createTlsReport, type TlsReportRow } from './tls-report.ts';
-import { createTlsScans } from './tls-scans.ts';
 import { systemTlsLibraries } from './tls-system.ts';
 
+/** The dynamic linker has mapped a program's libraries by then; most short programs have ended. */
+const FIRST_SCAN_MS = 20;
+/** Of a program never seen before the libraries are wanted sooner: it may be a client that ends in 20 ms. */
+const NEW_PROGRAM_SCAN_MS = 2;
+const SCAN_FACTOR = 3;
+const LONGEST_SCAN_MS = 60_000;
+const TICK_MS = 20;
 /** At the end, so many that still run are looked at once more. */
 const LAST_SCANS = 64;
+/** One reading of /proc/PID/maps costs some 0.1 ms: this many keep the event loop free. */
+const SCANS_PER_TICK = 16;
 
 export interface TlsTargets {
   /** Hooks the installed libraries and these files. */
-  attachInstalled(files: readonly string[]): Promise<void>;
+  attachInstalled(files: readonly string[]): void;
   /** A process that already runs: program and mappings at once. */
-  lookAt(pid: number): Promise<void>;
+  lookAt(pid: number): void;
   /** Follows execs and exits, and counts what was captured of whom. */
   observe(event: Event): void;
-  /** What became of TLS so far. */
+  /** Looks a last time at whoever still runs. */
   report(): readonly TlsReportRow[];
-  /** Looks a last time at whoever still runs or was too fast for us. Before `report` at the end. */
-  finish(): Promise<void>;
   counters(): Readonly<Record<string, number>>;
   /** Safe twice. */
   close(): void;
 }
 
-export interface TlsTargetsOptions {
-  readonly files: TlsFiles;
-  readonly processes: ProcessTable;
-  readonly watchMappings: Capture['watchMappings'];
+interface Scan {
+  dueMs: number;
+  delayMs: number;
 }
 
-export function createTlsTargets({ files, processes, watchMappings }: TlsTargetsOptions): TlsTargets {
-  /** By device and inode as the kernel says them: saves a stat for each library of each process. */
+export function createTlsTargets(files: TlsFiles, processes: ProcessTable): TlsTargets {
+  const scans = new Map<number, Scan>();
+  /** Device and inode as /proc/PID/maps prints them, to the file: saves a stat for each library of each process. */
   const mapped = new Map<string, TlsFile>();
-  /** TLS files of processes that no record has told of yet: a mapping can be faster than the fork. */
-  const early = new Map<number, Set<TlsFile>>();
-  const looks = new Set<Promise<void>>();
-  const counters = new Counters(['scans', 'unreachable', 'refused_early']);
+  const programs = new WeakSet<TlsFile>();
+  const counters = new Counters(['scans', 'refused_scans']);
   const report = createTlsReport();
-  const scans = tryToWatch() ? null : createTlsScans(scan);
-  let lostSoFar = 0;
+  let timer: NodeJS.Timeout | null = null;
   let closed = false;
 
-  function tryToWatch(): boolean {
-    try {
-      watchMappings(onMappings);
-      return true;
-    } catch (error) {
-      if (error instanceof AgentsightError) return false;
-      throw error;
-    }
+  function attachInstalled(paths: readonly string[]): void {
+    for (const path of [...systemTlsLibraries(), ...paths]) files.look(path);
   }
 
-  function onMappings(mappings: readonly MappedFile[], lost: number): void {
-    if (closed) return;
-    for (const mapping of mappings) begin(lookAtMapped(mapping));
-    if (lost === lostSoFar) return;
-    lostSoFar = lost;
-    // Whose mapping was lost is not known.
-    for (const { pid } of processes.live()) scan(pid);
-  }
-
-  async function lookAtMapped(mapping: MappedFile): Promise<void> {
-    const known = mapped.get(mapping.file);
-    if (known !== undefined) {
-      see(mapping.pid, known);
-      return;
-    }
-    const place = placeOf(mapping);
-    const file = place === null ? null : await files.look(namedPath(mapping), place);
-    if (file === null) {
-      counters.add('unreachable');
-      return;
-    }
-    if (mapped.size >= LIMITS.tlsBinaries) mapped.clear();
-    mapped.set(mapping.file, file);
-    see(mapping.pid, file);
-  }
-
-  async function lookAtProgram(pid: number): Promise<void> {
+  /** True when no process was seen to run this program before. */
+  function lookAtProgram(pid: number): boolean {
     const path = readLink(`/proc/${pid}/exe`);
-    const file = path === null ? null : await files.look(path, `/proc/${pid}/exe`);
-    if (file !== null) see(pid, file);
+    const file = path === null ? null : files.look(path, `/proc/${pid}/exe`);
+    see(pid, file);
+    if (file === null || programs.has(file)) return false;
+    programs.add(file);
+    return true;
   }
 
-  /** False when the process is gone. */
   function scan(pid: number): boolean {
     counters.add('scans');
     const mappings = readExecutableMappings(pid);
     if (mappings === null) return false;
-    markSeen(pid);
-    for (const mapping of mappings) begin(lookAtMapped(mapping));
+    for (const { file, path, reachable } of mappings) {
+      const known = mapped.get(file) ?? files.look(path, reachable);
+      if (known === null) continue;
+      if (mapped.size >= LIMITS.tlsBinaries) mapped.clear();
+      mapped.set(file, known);
+      see(pid, known);
+    }
     return true;
   }
 
-  function begin(look: Promise<void>): void {
-    const done = look.finally(() => looks.delete(done));
-    looks.add(done);
-  }
-
-  function see(pid: number, file: TlsFile): void {
-    if (file.state === 'none') return;
+  function see(pid: number, file: TlsFile | null): void {
     const process = processes.get(pid);
-    if (process !== undefined) report.library(process, file);
-    else if (early.size < LIMITS.tlsScans) early.set(pid, (early.get(pid) ?? new Set()).add(file));
-    else counters.add('refused_early');
-  }
-
-  function seeEarly(pid: number): void {
-    const found = early.get(pid);
-    if (found === undefined || processes.get(pid) === undefined) return;
-    early.delete(pid);
-    for (const file of found) see(pid, file);
+    if (file !== null && file.state !== 'none' && process !== undefined) report.library(process, file);
   }
 
   function markSeen(pid: number): void {
@@ -137,65 +97,86 @@ export function createTlsTargets({ files, processes, watchMappings }: TlsTargets
     if (process !== undefined) report.seen(process.key, 'libraries');
   }
 
-  async function lookAt(pid: number): Promise<void> {
-    const process = processes.get(pid);
-    if (process !== undefined && process.key === process.session) report.root(process, null);
-    scan(pid);
-    scans?.begin(pid);
-    await lookAtProgram(pid);
-    await settled();
-  }
-
-  async function settled(): Promise<void> {
-    while (looks.size > 0) await Promise.all(looks);
-  }
-
-  function observeProcess({ data, pid, comm, process, session }: ProcessEvent): void {
-    seeEarly(pid);
-    if (data.event === 'EXIT') {
-      scans?.end(pid);
-      early.delete(pid);
-    }
-    if (data.event !== 'EXEC' || data.existing) return;
-    const isRoot = process !== null && process === session;
-    if (isRoot) report.root({ pid, comm, key: process, session }, programOf(data));
-    // What a process maps is told from the moment it is traced: one that its name brings into the set has mapped its program before.
-    if (isRoot || scans !== null) begin(lookAtProgram(pid));
-    if (scans === null) markSeen(pid);
-    else scans.begin(pid);
-  }
-
-  /** Roots that were too fast for the scans: their files still tell what they would have loaded. */
-  async function lookAtEnded(): Promise<void> {
+  /** Roots that were too fast for us: their files still tell what they would have loaded. */
+  function lookAtEnded(): void {
     for (const { program, ...root } of report.unseen()) {
-      const needed = await files.lookAtNeeded(program);
+      const needed = files.lookAtNeeded(program);
       if (needed === null) continue;
       report.seen(root.key, 'program');
       for (const file of needed) if (file.state !== 'none') report.library(root, file);
     }
   }
 
+  function schedule(pid: number): void {
+    if (closed) return;
+    if (!scans.has(pid) && scans.size >= LIMITS.tlsScans) {
+      counters.add('refused_scans');
+      return;
+    }
+    scans.set(pid, { dueMs: performance.now() + FIRST_SCAN_MS, delayMs: FIRST_SCAN_MS });
+    timer ??= setInterval(tick, TICK_MS).unref();
+  }
+
+  function tick(): void {
+    const nowMs = performance.now();
+    let done = 0;
+    for (const [pid, entry] of scans) {
+      if (entry.dueMs > nowMs) continue;
+      if (++done > SCANS_PER_TICK) break;
+      if (!scan(pid)) {
+        scans.delete(pid);
+        continue;
+      }
+      markSeen(pid);
+      entry.delayMs = Math.min(entry.delayMs * SCAN_FACTOR, LONGEST_SCAN_MS);
+      entry.dueMs = nowMs + entry.delayMs;
+    }
+    if (scans.size === 0) stopTimer();
+  }
+
+  function stopTimer(): void {
+    if (timer !== null) clearInterval(timer);
+    timer = null;
+  }
+
+  function lookAt(pid: number): void {
+    const process = processes.get(pid);
+    if (process !== undefined && process.key === process.session) report.root(process, null);
+    lookAtProgram(pid);
+    if (scan(pid)) markSeen(pid);
+    schedule(pid);
+  }
+
+  function observeProcess({ data, pid, comm, process, session }: ProcessEvent): void {
+    if (data.event === 'EXIT') scans.delete(pid);
+    if (data.event !== 'EXEC' || data.existing) return;
+    if (process !== null && process === session) report.root({ pid, comm, key: process, session }, programOf(data));
+    if (lookAtProgram(pid)) {
+      scan(pid);
+      setTimeout(() => closed || scan(pid), NEW_PROGRAM_SCAN_MS).unref();
+    }
+    schedule(pid);
+  }
+
   return {
-    async attachInstalled(paths) {
-      await Promise.all([...systemTlsLibraries(), ...paths].map((path) => files.look(path)));
-    },
+    attachInstalled,
     lookAt,
     observe(event) {
       if (event.source === 'tls') report.chunk(event);
       else if (event.source === 'process') observeProcess(event);
     },
-    report: () => report.rows(),
-    async finish() {
-      for (const pid of scans?.pids().slice(0, LAST_SCANS) ?? []) scan(pid);
-      await settled();
-      if (scans !== null) await lookAtEnded();
+    report() {
+      if (!closed) {
+        for (const pid of [...scans.keys()].slice(0, LAST_SCANS)) if (scan(pid)) markSeen(pid);
+        lookAtEnded();
+      }
+      return report.rows();
     },
-    counters: () => ({ ...files.counters(), ...counters.snapshot(), ...scans?.counters(), omitted_rows: report.omitted }),
+    counters: () => ({ ...files.counters(), ...counters.snapshot(), omitted_rows: report.omitted }),
     close() {
       closed = true;
-      files.close();
-      scans?.close();
-      early.clear();
+      stopTimer();
+      scans.clear();
     },
   };
 }

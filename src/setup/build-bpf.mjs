@@ -7,16 +7,11 @@
  * again elsewhere and compares with what is committed.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const SUFFIX = '.bpf.c';
-
-/** The sources, without `.bpf.c`. */
-export function families(bpfDir) {
-  return readdirSync(bpfDir).filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length)).sort();
-}
+export const FAMILIES = ['process', 'stdio', 'tls'];
 
 /** Folder of each machine, and the name that libbpf's headers want. */
 export const MACHINES = { x86_64: 'x86', arm64: 'arm64' };
@@ -29,7 +24,7 @@ export function buildBpf(bpfDir, outDir) {
   for (const [machine, target] of Object.entries(MACHINES)) {
     const dir = join(resolve(outDir), machine);
     mkdirSync(dir, { recursive: true });
-    for (const family of families(bpfDir)) compile(bpfDir, family, target, join(dir, `${family}.bpf.o`));
+    for (const family of FAMILIES) compile(bpfDir, family, target, join(dir, `${family}.bpf.o`));
   }
 }
 

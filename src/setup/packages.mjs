@@ -14,7 +14,7 @@ const APT_LOCK_SECONDS = 300;
 const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3', 'g++', 'util-linux'];
 
 /** To compile the BPF programs and to be traced by the tests. */
-const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static', 'android-libboringssl', 'libssl-dev'];
+const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo'];
 
 /** @type {readonly { what: string, found: () => boolean }[]} */
 const RUN_NEEDS = [
@@ -30,7 +30,6 @@ const RUN_NEEDS = [
 /** @type {typeof RUN_NEEDS} */
 const TEST_NEEDS = [
   ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl', 'sudo'].map((what) => ({ what, found: () => onPath(what) })),
-  { what: 'qemu-system-x86_64', found: () => process.arch !== 'x64' || onPath('qemu-system-x86_64') },
   { what: 'bpftool', found: () => onPath('bpftool') || existsSync('/usr/sbin/bpftool') },
 ];
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * `npm test`: sets everything up, runs the tiers in order, and ends with one
- * line over all of them. Arguments choose tiers (`unit`, `kernel`, `kernels` …)
+ * line over all of them. Arguments choose tiers (`unit`, `kernel`, `hub`, `ui`)
  * or files (`test/unit/x.test.ts`); what starts with - goes to vitest.
  */
 import { spawn } from 'node:child_process';
@@ -17,14 +17,12 @@ import { ROOT, SetupError, say } from './shell.mjs';
  * @property {string} name of a project in vitest.config.ts
  * @property {RegExp} files that it holds
  * @property {number} limitMinutes a tier that hangs is ended and counts as failed
- * @property {true} [onRequest] takes long or fetches much: runs where CI is set, and where it is asked for
  */
 
 /** @type {readonly Tier[]} In this order: the cheapest answer first. */
 export const TIERS = [
   { name: 'unit', files: /^test\/(unit\/|tidy\.test\.ts)/, limitMinutes: 5 },
   { name: 'kernel', files: /^test\/kernel\//, limitMinutes: 15 },
-  { name: 'kernels', files: /^test\/kernels\//, limitMinutes: 12, onRequest: true },
   { name: 'hub', files: /^test\/hub\//, limitMinutes: 15 },
   { name: 'ui', files: /^test\/ui\//, limitMinutes: 10 },
 ];
@@ -35,8 +33,7 @@ export const TIERS = [
 let interrupted;
 
 async function main() {
-  const isCi = (process.env.CI ?? '') !== '';
-  const plan = choose(process.argv.slice(2), { isCi });
+  const plan = choose(process.argv.slice(2));
   await setUp({ test: true });
   const total = { passed: 0, failed: 0, skipped: 0 };
   for (const { tier, files } of plan.tiers) {
@@ -46,9 +43,8 @@ async function main() {
     total.skipped += count.skipped;
     if (interrupted !== undefined) return 128 + constants.signals[interrupted];
   }
-  for (const { name } of plan.leftOut) say(`- ${name}: left out; runs where CI is set, or by npm test -- ${name}`);
   // In CI nothing may be left out: a machine that cannot run a test does not prove anything.
-  const skippedCounts = isCi && total.skipped > 0;
+  const skippedCounts = (process.env.CI ?? '') !== '' && total.skipped > 0;
   if (skippedCounts) say('✗ skipped tests count as a failure where CI is set');
   // The verdict is the very last line, on stdout, whatever the tiers printed.
   process.stdout.write(`${verdict(total)}\n`);
@@ -62,21 +58,18 @@ export function verdict({ passed, failed, skipped }) {
 
 /**
  * @param {readonly string[]} args
- * @param {{ isCi: boolean }} where
- * @returns {{ tiers: readonly { tier: Tier, files: readonly string[] }[], leftOut: readonly Tier[], vitest: readonly string[] }}
+ * @returns {{ tiers: readonly { tier: Tier, files: readonly string[] }[], vitest: readonly string[] }}
  */
-export function choose(args, { isCi }) {
+export function choose(args) {
   const firstFlag = args.findIndex((argument) => argument.startsWith('-'));
   const chosen = (firstFlag === -1 ? args : args.slice(0, firstFlag)).map((argument) => argument.replace(/^\.\//, ''));
   for (const name of chosen) {
     const known = TIERS.some((tier) => tier.name === name || tier.files.test(name));
     if (!known) throw new SetupError(`there is no tier or test file ${name}`, `tiers are ${TIERS.map((tier) => tier.name).join(', ')}`);
   }
-  const leftOut = chosen.length > 0 || isCi ? [] : TIERS.filter(({ onRequest }) => onRequest === true);
-  const tiers = TIERS.filter((tier) => !leftOut.includes(tier))
-    .map((tier) => ({ tier, files: chosen.includes(tier.name) ? [] : chosen.filter((name) => tier.files.test(name)) }))
+  const tiers = TIERS.map((tier) => ({ tier, files: chosen.includes(tier.name) ? [] : chosen.filter((name) => tier.files.test(name)) }))
     .filter(({ tier, files }) => chosen.length === 0 || chosen.includes(tier.name) || files.length > 0);
-  return { tiers, leftOut, vitest: firstFlag === -1 ? [] : args.slice(firstFlag) };
+  return { tiers, vitest: firstFlag === -1 ? [] : args.slice(firstFlag) };
 }
 
 /**

@@ -12,7 +12,6 @@ import { causeText, errnoOf } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { describeLine, type LineStyle } from './describe.ts';
-import { isRoutine } from './routine.ts';
 import type { EventBatch, Sink } from './sink.ts';
 
 export interface ConsoleOptions {
@@ -21,8 +20,6 @@ export interface ConsoleOptions {
   readonly json: boolean;
   /** For sentences. Asked at each batch, so that a resized terminal is respected. */
   readonly style?: () => LineStyle;
-  /** For sentences: also what isRoutine() leaves out. */
-  readonly routine?: boolean;
   /** The reader has gone, or the stream failed: once, with the reason unless it just left. */
   readonly onClosed: (failure: string | null) => void;
   readonly queuedBytes?: number;
@@ -84,9 +81,8 @@ class ConsoleSink implements Sink {
 
   #sentences(batch: EventBatch): string {
     const style = this.#options.style?.() ?? { colour: false, columns: null };
-    const { routine = false } = this.#options;
     let text = '';
-    for (const event of batch.events) if (routine || !isRoutine(event)) text += `${describeLine(event, style)}\n`;
+    for (const event of batch.events) text += `${describeLine(event, style)}\n`;
     return text;
   }
 

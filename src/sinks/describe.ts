@@ -1,8 +1,5 @@
 /** One readable line per event: time, source, who, and a sentence. Pure. */
-import {
-  assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type NetChunk, type NetData, type ProcessData,
-  type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData,
-} from '../event.ts';
+import { assertUnreachable, type Event, type HttpData, type ProcessData, type Source, type StdioData, type TlsData } from '../event.ts';
 import { toDate } from '../time.ts';
 import { escapeText, fitColumns, formatBytes, formatDuration, quotePayload } from './text.ts';
 
@@ -14,7 +11,7 @@ export interface LineStyle {
 
 /** SGR codes: distinct on dark and light grounds. */
 const COLOURS: Readonly<Record<Source, string>> = {
-  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', probe: '90', loss: '31', log: '33',
+  process: '32', tls: '90', stdio: '36', http: '35', sse: '34', probe: '90', loss: '31', log: '33',
 };
 const BADGE_WIDTH = 7;
 /** Characters of free text in a line without a width. */
@@ -34,13 +31,6 @@ export function describe(event: Event): string {
   switch (event.source) {
     case 'process': return describeProcess(event.data);
     case 'tls': return describeTls(event.data);
-    case 'file': return describeFile(event.data);
-    case 'net': return describeNet(event.data);
-    case 'signal': {
-      const { signal, target_pid, target_comm, error } = event.data;
-      return escapeText(`${signal} to ${target_pid} ${target_comm}${failure(error)}`);
-    }
-    case 'readline': return `"${excerpt(event.data.line)}"${event.data.truncated ? ' truncated' : ''}`;
     case 'stdio': return describeStdio(event.data);
     case 'http': return describeHttp(event.data);
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
@@ -83,62 +73,7 @@ function commandLine(filename: string, argv: readonly string[]): string {
 }
 
 function describeTls(data: TlsData): string {
-  switch (data.event) {
-    case 'CLOSE': return `close ${escapeText(data.connection)}`;
-    case 'ENDPOINT': return `${escapeText(data.connection)} is ${endpointText(data.endpoint)} (${data.evidence})`;
-    case 'HANDSHAKE': return `handshake ${data.ok ? 'done' : 'failed'} in ${formatDuration(data.latency_ms)}`;
-    case 'DATA': return describeChunk(data);
-    default: return assertUnreachable(data);
-  }
-}
-
-function describeFile(data: FileData): string {
-  if (data.event === 'IO') {
-    const parts = [
-      data.read_calls === 0 ? '' : `read ${formatBytes(data.read_bytes)} in ${data.read_calls}`,
-      data.write_calls === 0 ? '' : `wrote ${formatBytes(data.written_bytes)} in ${data.write_calls}`,
-    ];
-    return `${parts.filter((part) => part !== '').join(', ')} ${escapeText(data.path)}`;
-  }
-  const target = data.target === null ? '' : ` -> ${data.target}`;
-  const times = data.count === 1 ? '' : ` ${data.count} times`;
-  const flags = data.flags.length === 0 ? '' : ` ${data.flags.join(',')}`;
-  return escapeText(`${data.event.toLowerCase()} ${data.path}${target}${flags}${times}${failure(data.error)}`);
-}
-
-function describeNet(data: NetData): string {
-  switch (data.event) {
-    case 'DNS': {
-      const found = data.answers.map(({ value }) => value).join(' ');
-      return escapeText(`${data.kind} ${data.type} ${data.name}${data.kind === 'query' ? '' : ` ${data.code ?? ''} ${found}`}`);
-    }
-    case 'HELLO': return `TLS to ${escapeText(data.server_name ?? '?')} at ${endpointText(data.endpoint)}`;
-    case 'DATA': return describeChunk(data);
-    case 'END': return `end of ${escapeText(data.connection)}`;
-    default: {
-      const host = data.host === null ? '' : ` (${escapeText(data.host)})`;
-      const bytes = data.event === 'CLOSE' ? `, ${formatBytes(data.written_bytes ?? 0)} out, ${formatBytes(data.read_bytes ?? 0)} in` : '';
-      const time = data.duration_ms === null ? '' : ` ${formatDuration(data.duration_ms)}`;
-      return `${data.event.toLowerCase()} ${data.protocol} ${endpointText(data.endpoint)}${host}${time}${bytes}${failure(data.error)}`;
-    }
-  }
-}
-
-function endpointText({ local, remote }: Endpoint): string {
-  return escapeText(`${addressText(local)} -> ${addressText(remote)}`);
-}
-
-function addressText({ address, port }: SocketAddress): string {
-  const name = address === '' ? '*' : address;
-  if (port === null) return name;
-  return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;
-}
-
-function failure(error: Errno): string {
-  return error === null ? '' : ` failed: ${error}`;
-}
-
-function describeChunk(data: TlsChunk | NetChunk): string {
+  if (data.event === 'CLOSE') return `close ${escapeText(data.connection)}`;
   const withheld = data.withheld === undefined ? '' : `, ${formatBytes(data.withheld)} withheld`;
   return `${data.direction} ${formatBytes(data.len)}${withheld} ${quotePayload(data.payload, EXCERPT)}${data.truncated ? ' truncated' : ''}`;
 }

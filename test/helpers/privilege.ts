@@ -16,9 +16,3 @@ export function itAsRoot(name: string, body: () => void | Promise<void>): void {
   if (isRoot || process.env['CI'] !== undefined) it(name, body);
   else it.skip(`${name} (skipped: needs root)`, body);
 }
-
-/** Tests that boot kernels of Debian for x86-64 need that processor as well as root. */
-export function describeGuests(name: string, body: () => void): void {
-  if (process.arch === 'x64') describeKernel(name, body);
-  else describe.skip(`${name} (skipped: needs an x86-64 machine)`, body);
-}

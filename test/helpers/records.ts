@@ -1,7 +1,5 @@
 /** Builds records of bpf/event.h by hand, for tests of the decoder. */
-import {
-  ENDPOINT, EXEC, EXIT, FORK, HEADER, RECORD_KIND, SIZE, STDIO, TLS, TLS_CLOSE, TLS_ENDPOINT, TLS_HANDSHAKE,
-} from '../../src/decode/layout.ts';
+import { EXEC, EXIT, FORK, HEADER, RECORD_KIND, SIZE, STDIO, TLS, TLS_CLOSE } from '../../src/decode/layout.ts';
 
 export interface HeaderFields {
   readonly pid: number;
@@ -104,34 +102,6 @@ export function tlsRecord(fields: ChunkFields & { readonly connection: bigint; r
 export function tlsCloseRecord(fields: HeaderFields & { readonly connection: bigint }): Buffer {
   const buffer = record(RECORD_KIND.RECORD_TLS_CLOSE, SIZE.tls_close, fields);
   buffer.writeBigUInt64LE(fields.connection, TLS_CLOSE.connection);
-  return buffer;
-}
-
-/** Between 127.0.0.1:4000 and 10.0.0.2:443. */
-export function tlsEndpointRecord(
-  fields: HeaderFields & { readonly connection: bigint; readonly socket: bigint; readonly evidence: number; readonly family?: number },
-): Buffer {
-  const buffer = record(RECORD_KIND.RECORD_TLS_ENDPOINT, SIZE.tls_endpoint, fields);
-  buffer.writeBigUInt64LE(fields.connection, TLS_ENDPOINT.connection);
-  buffer.writeUInt32LE(fields.evidence, TLS_ENDPOINT.evidence);
-  const endpoint = buffer.subarray(TLS_ENDPOINT.endpoint);
-  endpoint.writeBigUInt64LE(fields.socket, ENDPOINT.socket);
-  endpoint.writeUInt16LE(fields.family ?? 2, ENDPOINT.family);
-  endpoint.writeUInt16LE(4000, ENDPOINT.local_port);
-  endpoint.writeUInt16LE(443, ENDPOINT.remote_port);
-  endpoint.set([127, 0, 0, 1], ENDPOINT.local);
-  endpoint.set([10, 0, 0, 2], ENDPOINT.remote);
-  return buffer;
-}
-
-export function tlsHandshakeRecord(
-  fields: HeaderFields & { readonly connection: bigint; readonly latencyNs: bigint; readonly ok: boolean; readonly library: number },
-): Buffer {
-  const buffer = record(RECORD_KIND.RECORD_TLS_HANDSHAKE, SIZE.tls_handshake, fields);
-  buffer.writeBigUInt64LE(fields.connection, TLS_HANDSHAKE.connection);
-  buffer.writeBigUInt64LE(fields.latencyNs, TLS_HANDSHAKE.latency_ns);
-  buffer.writeUInt8(fields.ok ? 1 : 0, TLS_HANDSHAKE.ok);
-  buffer.writeUInt8(fields.library, TLS_HANDSHAKE.library);
   return buffer;
 }
 

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadAddon, type UprobeProgram, type UprobeTarget } from '../../src/addon.ts';
-import { COUNTER, COUNTER_SOURCE, RECORD_KIND, TLS_LIBRARY } from '../../src/decode/layout.ts';
+import { COUNTER, COUNTER_SOURCE, RECORD_KIND } from '../../src/decode/layout.ts';
 import { locateTls } from '../../src/runners/tls-locate.ts';
 import { startCapture, tlsOf, type RawRecord, type TestCapture } from '../helpers/capture.ts';
 import { CERTIFICATE_PROGRAM } from '../helpers/files.ts';
@@ -25,7 +25,7 @@ function functionProbes(path: string, names: Readonly<Record<string, string>>): 
     const offset = symbols.find(({ name }) => name === symbol)?.offset;
     if (offset === undefined) throw new Error(`${path} has no ${symbol}`);
     const ends = program === 'ssl_free' ? ['enter'] : ['exit', 'enter'];
-    return ends.map((end): UprobeTarget => ({ program: `${program}_${end}` as UprobeProgram, path, offset, pid: null, cookie: TLS_LIBRARY.TLS_OPENSSL }));
+    return ends.map((end): UprobeTarget => ({ program: `${program}_${end}` as UprobeProgram, path, offset, pid: null }));
   });
 }
 
@@ -91,7 +91,7 @@ describeKernel('tls programs', () => {
   it('carry each byte once where a function and the internal one below it are both hooked', async () => {
     const plan = locateTls(LIBSSL, loadAddon().readElf);
     if (plan.kind !== 'hook') throw new Error('OpenSSL was expected');
-    attach(plan.probes.map(({ program, offset }) => ({ program, offset, path: LIBSSL, pid: null, cookie: TLS_LIBRARY.TLS_OPENSSL })));
+    attach(plan.probes.map(({ program, offset }) => ({ program, offset, path: LIBSSL, pid: null })));
     attach(functionProbes(LIBSSL, { ssl_read: 'SSL_read', ssl_write: 'SSL_write' }));
     expect((await traced.run(curl('/large'))).code).toBe(0);
     expect(stream(false).toString('latin1').endsWith(largeBody())).toBe(true);

@@ -52,7 +52,7 @@ describeKernel('capture', () => {
     capture.load();
     expect(() => capture.load()).toThrow('the capture is loaded');
     expect(() => capture.traceComm('a name of 16 byte')).toThrow('1 to 15 bytes');
-    expect(() => capture.attachUprobe({ program: 'ssl_read_exit', path: '/no/such/file', offset: 0, pid: null, cookie: 0 }))
+    expect(() => capture.attachUprobe({ program: 'ssl_read_exit', path: '/no/such/file', offset: 0, pid: null }))
       .toThrow(expect.objectContaining({ name: 'AgentsightError', code: 'TARGET_NOT_FOUND' }));
     capture.close();
   });

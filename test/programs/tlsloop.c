@@ -4,9 +4,7 @@
  * scheduler is in the figure. Each round is one SSL_write of SIZE bytes on one
  * side and the SSL_read of them on the other.
  *
- *   tlsloop ROUNDS SIZE CERT KEY REPORT [go]
- *
- * With `go` it waits for one byte on standard input after the handshake.
+ *   tlsloop ROUNDS SIZE CERT KEY REPORT
  *
  * The prototypes are declared by hand and the libraries linked by their file
  * names (-l:libssl.so.3), so that no development package is needed.
@@ -15,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -84,10 +81,9 @@ int main(int argc, char **argv)
 	SSL_CTX *context;
 	FILE *report;
 	int size;
-	char go;
 
 	if (argc < 6) {
-		fprintf(stderr, "usage: tlsloop ROUNDS SIZE CERT KEY REPORT [go]\n");
+		fprintf(stderr, "usage: tlsloop ROUNDS SIZE CERT KEY REPORT\n");
 		return 2;
 	}
 	rounds = atoll(argv[1]);
@@ -109,8 +105,6 @@ int main(int argc, char **argv)
 	SSL_set_accept_state(server);
 	if (shake_hands(client, server) < 0)
 		return 4;
-	if (argc > 6 && read(0, &go, 1) != 1)
-		return 7;
 
 	wall = now_ns(CLOCK_MONOTONIC);
 	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);

@@ -30,7 +30,7 @@ function exitOf(process: string, timeMs = 0): ProcessEvent {
     timestamp: nanoseconds(BigInt(timeMs * 1e6)), source: 'process', pid: 7, comm: 'agent', id: 'x', process, session: 'p1',
     data: {
       event: 'EXIT', ppid: 1, exit_code: 0, signal: null, core_dumped: false, duration_ms: 1,
-      peak_rss_bytes: 1, peak_rss_upper_bound: false, user_ms: 1, system_ms: 1, read_bytes: null, written_bytes: null,
+      peak_rss_bytes: 1, peak_rss_upper_bound: false, user_ms: 1, system_ms: 1,
     },
   };
 }
@@ -44,7 +44,7 @@ function letter(event: Event): string {
   if (event.source === 'http') return { complete: 'H', aborted: 'A', partial: 'P' }[event.data.state];
   if (event.source === 'process') return 'e';
   if (event.source !== 'tls') return '?';
-  return event.data.event !== 'DATA' ? 'x' : event.data.direction === 'write' ? 'w' : 'r';
+  return event.data.event === 'CLOSE' ? 'x' : event.data.direction === 'write' ? 'w' : 'r';
 }
 
 function counted(events: readonly Event[], options: Partial<HttpOptions> = {}) {

@@ -24,7 +24,7 @@ describe('the options of trace', () => {
   it('join flags and settings, each target once', () => {
     const options = traceOptions({ pid: [7, 7, 8], comm: ['node'], for: 1000, output: 'x.jsonl' }, [], invocation);
     expect(options).toMatchObject({
-      pids: [7, 8], comms: ['node'], command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'net', 'stdio'],
+      pids: [7, 8], comms: ['node'], command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'stdio'],
       hub: true, quiet: false, json: false, serve: false, ringBytes: 1 << 20,
     });
   });
@@ -32,9 +32,8 @@ describe('the options of trace', () => {
   it.each([
     [['process'], ['process']],
     [['stdio'], ['process', 'stdio']],
-    [['http'], ['process', 'tls', 'net']],
-    [['file'], ['process', 'file']],
-    [['sse', 'stdio'], ['process', 'tls', 'net', 'stdio']],
+    [['http'], ['process', 'tls']],
+    [['sse', 'stdio'], ['process', 'tls', 'stdio']],
   ] as const)('for sources %j make the kernel observe %j', (sources, families) => {
     expect(traceOptions({ pid: [7] }, [], { ...invocation, settings: { ...settings, sources } }).families).toEqual(families);
   });

@@ -67,25 +67,6 @@ group('terminals', () => {
 });
 
 group('the console sink', () => {
-  test('spares a terminal what is only read, unless it is asked for; JSONL has everything', async () => {
-    const open = { event: 'OPEN', path: '/x', target: null, error: null, flags: ['read'], created: false, mode: null, length: null, uid: null, gid: null, count: 1, span_ms: 0, truncated: false } as const;
-    const io = { event: 'IO', path: '/x', read_bytes: 1, read_calls: 1, written_bytes: 0, write_calls: 0, span_ms: 0, truncated: false } as const;
-    const spared = [open, { ...open, error: 'ENOENT' }, io];
-    const shown = [
-      { ...open, error: 'EACCES' }, { ...open, flags: ['write', 'create'], error: 'ENOENT' }, { ...io, write_calls: 1 },
-      { ...open, event: 'UNLINK', flags: [], error: 'ENOENT' },
-    ] as const;
-    const batch = createBatch([...spared, ...shown].map((data, index) => eventOf('file', data, index)));
-    const linesOf = (options: { readonly json: boolean; readonly routine?: boolean }): number => {
-      const stream = new PassThrough();
-      createConsoleSink({ stream, onClosed: () => {}, ...options }).write(batch);
-      return String(stream.read()).trimEnd().split('\n').length;
-    };
-    expect(linesOf({ json: false })).toBe(shown.length);
-    expect(linesOf({ json: false, routine: true })).toBe(shown.length + spared.length);
-    expect(linesOf({ json: true })).toBe(shown.length + spared.length);
-  });
-
   test('writes JSONL as it is, and counts', async () => {
     const { stream, text } = collected();
     const sink = createConsoleSink({ stream, json: true, onClosed: () => {} });

@@ -26,7 +26,7 @@ function parseStructs(): Map<string, Struct> {
       const unit = nested === undefined ? TYPE_BYTES[type!] : 8;
       if (unit === undefined) throw new Error(`type ${type} of ${name}.${field} is unknown to this test`);
       expect(at % unit, `implicit padding before ${name}.${field}`).toBe(0);
-      if (field !== 'header') offsets[field!] = at;
+      if (nested === undefined) offsets[field!] = at;
       at += nested?.bytes ?? unit * Number(count ?? 1);
       alignment = Math.max(alignment, unit);
     }
@@ -56,14 +56,7 @@ describe('the layout of a record', () => {
     ['process_exit', layout.EXIT],
     ['tls_data', layout.TLS],
     ['tls_close', layout.TLS_CLOSE],
-    ['tls_endpoint', layout.TLS_ENDPOINT],
-    ['tls_handshake', layout.TLS_HANDSHAKE],
     ['stdio_data', layout.STDIO],
-    ['file_change', layout.FILE_CHANGE],
-    ['file_io', layout.FILE_IO],
-    ['endpoint', layout.ENDPOINT],
-    ['net_socket', layout.NET_SOCKET],
-    ['net_data', layout.NET_DATA],
   ])('every field of %s lies where event.h puts it', (name, mirrored) => {
     expect(structs.get(name)?.offsets).toEqual(mirrored);
   });
@@ -72,12 +65,7 @@ describe('the layout of a record', () => {
     ['record_kind', layout.RECORD_KIND],
     ['record_flag', layout.RECORD_FLAG],
     ['io_direction', layout.DIRECTION],
-    ['file_change_kind', layout.FILE_CHANGE_KIND],
     ['tls_library', layout.TLS_LIBRARY],
-    ['tls_evidence', layout.TLS_EVIDENCE],
-    ['net_event', layout.NET_EVENT],
-    ['net_protocol', layout.NET_PROTOCOL],
-    ['net_content', layout.NET_CONTENT],
   ])('enum %s has the same names and numbers', (name, mirrored) => {
     expect(parseEnum(name)).toEqual(mirrored);
   });

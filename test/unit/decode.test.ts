@@ -6,7 +6,7 @@ import { createIdentity } from '../../src/identity.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { BootClock } from '../../src/time.ts';
 import {
-  execRecord, exitRecord, forkRecord, record, stdioRecord, tlsCloseRecord, tlsEndpointRecord, tlsHandshakeRecord, tlsRecord,
+  execRecord, exitRecord, forkRecord, record, stdioRecord, tlsCloseRecord, tlsRecord,
 } from '../helpers/records.ts';
 
 const OFFSET_NS = 1_700_000_000_000_000_000n;
@@ -46,7 +46,7 @@ describe('the decoder', () => {
     const batch = execRecord({ pid: 5, uid: 1000, filename: '/bin/grep', cwd: '/home/ä', argv: 'grep\0\0x y\0\0' });
     expect(decoder.decode(batch)[0]?.data).toEqual({
       event: 'EXEC', ppid: 1, parent: 'h0.b0.0.1', filename: '/bin/grep', argv: ['grep', '', 'x y', ''],
-      cwd: '/home/ä', uid: 1000, gid: 7, exe: null, cgroup: null, container: null, truncated: false, existing: false,
+      cwd: '/home/ä', uid: 1000, gid: 7, truncated: false, existing: false,
     });
   });
 
@@ -102,53 +102,6 @@ describe('the decoder', () => {
     ]));
     expect(events.map((event) => 'connection' in event.data && event.data.connection))
       .toEqual(['h0.b0.c0.c7', 'h0.b0.c0.c1152921504606846983', 'h0.b0.c0.c7']);
-  });
-
-  test('chunks carry the endpoint of their connection once it is known, always the same object', () => {
-    const { decoder } = setUp();
-    const chunk = tlsRecord({ pid: 5, connection: 7n, payload: Buffer.from('x') });
-    const events = decoder.decode(Buffer.concat([
-      chunk,
-      tlsEndpointRecord({ pid: 5, connection: 7n, socket: 99n, evidence: 2 }),
-      chunk, chunk,
-      tlsRecord({ pid: 5, connection: 8n, payload: Buffer.from('x') }),
-      tlsCloseRecord({ pid: 5, connection: 7n }),
-      chunk,
-    ]));
-    const endpoint = {
-      family: 'ipv4', local: { address: '127.0.0.1', port: 4000 }, remote: { address: '10.0.0.2', port: 443 }, socket: '99',
-    };
-    expect(events[1]).toMatchObject({ source: 'tls', data: { event: 'ENDPOINT', connection: 'h0.b0.c0.c7', endpoint, evidence: 'proven' } });
-    const told = events.map(({ data }) => ('endpoint' in data ? data.endpoint : undefined));
-    expect(told).toEqual([null, endpoint, endpoint, endpoint, null, undefined, null]);
-    expect(told[2]).toBe(told[1]);
-    expect(told[3]).toBe(told[1]);
-  });
-
-  test('a handshake says how it ended and how long it took', () => {
-    const { decoder } = setUp();
-    const events = decoder.decode(tlsHandshakeRecord({ pid: 5, connection: 7n, latencyNs: 12_500_000n, ok: false, library: 2 }));
-    expect(events).toMatchObject([{ source: 'tls', data: { event: 'HANDSHAKE', ok: false, latency_ms: 12.5, library: 'gnutls' } }]);
-  });
-
-  test.each([
-    ['an endpoint of no family', tlsEndpointRecord({ pid: 5, connection: 7n, socket: 1n, evidence: 1, family: 0 })],
-    ['an endpoint by no evidence', tlsEndpointRecord({ pid: 5, connection: 7n, socket: 1n, evidence: 3 })],
-    ['a handshake of no library', tlsHandshakeRecord({ pid: 5, connection: 7n, latencyNs: 1n, ok: true, library: 77 })],
-  ])('%s is malformed', (_name, batch) => {
-    const { decoder } = setUp();
-    expect(decoder.decode(batch)).toEqual([]);
-    expect(decoder.counters()).toMatchObject({ malformed: 1 });
-  });
-
-  test('of more connections than are kept, the oldest loses its endpoint and is counted', () => {
-    const { decoder } = setUp();
-    const payload = Buffer.from('x');
-    const chunkOf = (connection: number) => tlsRecord({ pid: 5, connection: BigInt(connection), payload });
-    decoder.decode(tlsEndpointRecord({ pid: 5, connection: 0n, socket: 1n, evidence: 1 }));
-    for (let connection = 1; connection <= LIMITS.connectionNames; connection++) decoder.decode(chunkOf(connection));
-    expect(decoder.counters()).toMatchObject({ forgotten_connections: 1 });
-    expect(decoder.decode(chunkOf(0))[0]?.data).toMatchObject({ connection: 'h0.b0.c0.c0', endpoint: null });
   });
 
   test.each([

@@ -20,14 +20,12 @@ function quietAddon(load: () => void = () => undefined) {
     traceComm: (comm) => void asked.push(`comm ${comm}`),
     attachUprobe: () => 1,
     detachUprobe: () => undefined,
-    watchMappings: () => undefined,
-    sweep: () => undefined,
     start: (callback) => (onBatch = callback),
     drain: async () => {
       for (const batch of undelivered.splice(0)) onBatch?.(batch);
     },
     kernelCounters: () => Array.from({ length: 8 }, () => Array.from({ length: 8 }, () => 0)),
-    counters: () => ({ batches: 0, records: 0, bytes: 0, stalls: 0, mappings: 0, mappings_lost: 0 }),
+    counters: () => ({ batches: 0, records: 0, bytes: 0, stalls: 0 }),
     close: () => void asked.push('close'),
   };
   const addon: Addon = {

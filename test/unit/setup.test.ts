@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { BUILDS, digestOf } from '../../src/setup/builds.mjs';
-import { KERNEL_LINES, newestOf } from '../../src/setup/kernels.mjs';
 import { missingPackages } from '../../src/setup/packages.mjs';
 import { checkNode, npmPackagesMatch } from '../../src/setup/setup.mjs';
 import { choose, countOf, verdict } from '../../src/setup/test.mjs';
@@ -20,15 +19,6 @@ describe('set-up', () => {
   it('asks for what dpkg does not have installed, removed packages with leftover files too', () => {
     const dpkg = 'ii libbpf-dev:amd64\nii make\nrc curl\nun chromium\n';
     expect(missingPackages(['libbpf-dev', 'make', 'curl', 'chromium', 'openssl'], dpkg)).toEqual(['curl', 'chromium', 'openssl']);
-  });
-
-  it('takes the newest kernel of a line by number, and no other flavour', () => {
-    const names = [
-      'linux-image-6.1.0-9-cloud-amd64', 'linux-image-6.1.0-50-cloud-amd64', 'linux-image-6.1.0-50-cloud-amd64-dbg', 'linux-image-6.1.0-51-amd64',
-      'linux-image-6.12-cloud-amd64', 'linux-image-6.12.9+deb12-cloud-amd64', 'linux-image-6.12.117+deb12-cloud-amd64',
-    ];
-    expect(KERNEL_LINES.map((line) => newestOf(names, line))).toEqual(['linux-image-6.1.0-50-cloud-amd64', 'linux-image-6.12.117+deb12-cloud-amd64']);
-    expect(KERNEL_LINES.map((line) => newestOf([], line))).toEqual([undefined, undefined]);
   });
 
   it('installs npm packages when none are there or a version differs, not for an optional one that is absent', () => {
@@ -83,17 +73,12 @@ console.log('done');`;
 
 describe('the test runner', () => {
   it('runs every tier, or those and the files that are named', () => {
-    const here = { isCi: false };
-    const all = choose([], here);
-    expect(all.tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'hub', 'ui']);
-    expect(all.leftOut.map(({ name }) => name)).toEqual(['kernels']);
-    expect(choose([], { isCi: true }).tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'kernels', 'hub', 'ui']);
-    expect(choose(['kernels'], here)).toMatchObject({ tiers: [{ tier: { name: 'kernels' } }], leftOut: [] });
-    expect(choose(['hub', 'test/unit/a.test.ts'], here).tiers.map(({ tier, files }) => [tier.name, files])).toEqual([
+    expect(choose([]).tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'hub', 'ui']);
+    expect(choose(['hub', 'test/unit/a.test.ts']).tiers.map(({ tier, files }) => [tier.name, files])).toEqual([
       ['unit', ['test/unit/a.test.ts']], ['hub', []],
     ]);
-    expect(choose(['kernel', '-t', 'fork tree'], here).vitest).toEqual(['-t', 'fork tree']);
-    expect(() => choose(['kernal'], here)).toThrow('there is no tier or test file kernal');
+    expect(choose(['kernel', '-t', 'fork tree']).vitest).toEqual(['-t', 'fork tree']);
+    expect(() => choose(['kernal'])).toThrow('there is no tier or test file kernal');
   });
 
   it('counts what failed without a failed test', () => {

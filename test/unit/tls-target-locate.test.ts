@@ -98,60 +98,10 @@ describe('where OpenSSL is hooked', () => {
   });
 });
 
-describe('the handshake of OpenSSL is hooked', () => {
-  const at = (offset: number) => ({ offset, code: [0xc3] });
-
-  test('in its public function', () => {
-    expect(file({ ...openSsl(SUB_8), SSL_do_handshake: at(0x600), ossl_statem_connect: at(0x700) }))
-      .toMatchObject({ functions: expect.arrayContaining(['SSL_do_handshake']) });
-  });
-
-  test('in the state machine below it, where both halves have a name', () => {
-    const plan = file({ ...openSsl(SUB_8), SSL_do_handshake: at(0x600), ossl_statem_connect: at(0x700), ossl_statem_accept: at(0x800) });
-    expect(plan).toMatchObject({ functions: expect.not.arrayContaining(['SSL_do_handshake']) });
-    expect(plan.kind === 'hook' && plan.probes.filter(({ program }) => program.startsWith('handshake')))
-      .toEqual([0x700, 0x800].flatMap((offset) => [{ program: 'handshake_exit', offset }, { program: 'handshake_enter', offset }]));
-  });
-});
-
-describe('where other C libraries are hooked', () => {
-  const named = (names: readonly string[]) => Object.fromEntries(names.map((name, index) => [name, { offset: 0x100 * (index + 1), code: [0xc3] }]));
-  const GNUTLS = ['gnutls_record_recv', 'gnutls_record_send', 'gnutls_record_send2', 'gnutls_handshake', 'gnutls_deinit'];
-
-  test('GnuTLS, in the inner one of its two writes', () => {
-    expect(file(named(GNUTLS))).toMatchObject({
-      kind: 'hook', library: 'gnutls', method: 'symbol',
-      functions: ['gnutls_record_recv', 'gnutls_record_send2', 'gnutls_handshake', 'gnutls_deinit'],
-      probes: expect.arrayContaining([{ program: 'ssl_write_enter', offset: 0x300 }]),
-    });
-  });
-
-  test('GnuTLS before 3.6.3, in the only write it has; without its handshake, too', () => {
-    expect(file(named(GNUTLS.slice(0, 2)))).toMatchObject({
-      functions: ['gnutls_record_recv', 'gnutls_record_send'], probes: expect.arrayContaining([{ program: 'ssl_write_enter', offset: 0x200 }]),
-    });
-  });
-
-  test('NSS, in the functions of NSPR', () => {
-    expect(file(named(['PR_Read', 'PR_Recv', 'PR_Write', 'PR_Send', 'PR_Close']))).toMatchObject({
-      library: 'nss',
-      probes: [
-        { program: 'ssl_read_exit', offset: 0x100 }, { program: 'nspr_read_enter', offset: 0x100 },
-        { program: 'ssl_read_exit', offset: 0x200 }, { program: 'nspr_recv_enter', offset: 0x200 },
-        { program: 'ssl_write_exit', offset: 0x300 }, { program: 'nspr_write_enter', offset: 0x300 },
-        { program: 'ssl_write_exit', offset: 0x400 }, { program: 'nspr_write_enter', offset: 0x400 },
-        { program: 'ssl_free_enter', offset: 0x500 },
-      ],
-    });
-  });
-
-  test('not where one direction would be missing', () => {
-    expect(file(named(GNUTLS.slice(1)))).toEqual({ kind: 'none' });
-  });
-});
-
 describe('what is not hooked', () => {
   test.each([
+    ['gnutls_record_send', 'gnutls'],
+    ['SSL_ImportFD', 'nss'],
     ['crypto/tls.(*Conn).Write', 'go'],
   ])('a file that defines %s is named as %s', (symbol, library) => {
     expect(file({ [symbol]: { offset: 0x100, code: [0xc3] } })).toMatchObject({ kind: 'unsupported', library });

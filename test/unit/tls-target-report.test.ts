@@ -12,7 +12,7 @@ function chunk(direction: 'read' | 'write', len: number): TlsEvent {
     timestamp: nanoseconds(1n), source: 'tls', pid: 5, comm: 'curl', id: 'x', process: 'h.b.1.5', session: 'h.b.1.5',
     data: {
       event: 'DATA', connection: 'c', direction, len, total: len, offset: 0, position: 0, payload: Buffer.alloc(len),
-      truncated: false, fault: false, tid: 5, library: 'openssl', endpoint: null,
+      truncated: false, fault: false, tid: 5, library: 'openssl',
     },
   };
 }
@@ -67,7 +67,7 @@ test('a library that is not captured does not hide one that is hooked', () => {
 test.each([
   [{ ...libssl }, 'silent'],
   [{ path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet' } as const, 'unsupported'],
-  [{ path: '/lib/libssl.so', state: 'failed', library: 'openssl', endpoint: null, reason: 'no space' } as const, 'failed'],
+  [{ path: '/lib/libssl.so', state: 'failed', library: 'openssl', reason: 'no space' } as const, 'failed'],
 ])('a process with a library and no byte is told with the reason: %o', (file, state) => {
   const report = createTlsReport();
   report.library({ ...curl, session: 'h.b.0.1' }, file);

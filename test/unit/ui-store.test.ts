@@ -8,7 +8,7 @@ import { eachMark } from '../../ui/src/lib/marks.ts';
 import { lossByStage } from '../../ui/src/lib/loss.ts';
 import { countColumns } from '../../ui/src/lib/overview.ts';
 import { ProcessTable } from '../../ui/src/lib/process-table.ts';
-import { ROW_SOURCES, type Row, toRow } from '../../ui/src/lib/row.ts';
+import { type Row, toRow } from '../../ui/src/lib/row.ts';
 import { TimeBase } from '../../ui/src/lib/time-base.ts';
 import { MAX_DEPTH, type Track } from '../../ui/src/lib/track.ts';
 import { TimeScale } from '../../ui/src/lib/time-scale.ts';
@@ -143,35 +143,9 @@ describe('rows', () => {
     expect(label('/v1/x?key=1')).toMatchObject({ host: '', path: '/v1/x' });
   });
 
-  it('say what a file event touched, how often, and why not', () => {
-    const file = (data: object) => toRow(event('file', 0, { target: null, error: null, flags: [], count: 1, ...data }), base);
-    expect(file({ event: 'OPEN', path: '/tmp/a', flags: ['write', 'create'], created: true, count: 3 }))
-      .toMatchObject({ kind: 'OPEN', title: '/tmp/a', note: 'created · write create · 3 times', tone: 'plain' });
-    expect(file({ event: 'RENAME', path: '/tmp/a', target: '/tmp/b' }).title).toBe('/tmp/a → b');
-    expect(file({ event: 'RENAME', path: '/tmp/a', target: '/var/b' }).title).toBe('/tmp/a → /var/b');
-    expect(file({ event: 'OPEN', path: '/x', error: 'ENOENT' }).tone).toBe('plain');
-    expect(file({ event: 'UNLINK', path: '/x', error: 'EACCES' }).tone).toBe('warn');
-    expect(file({ event: 'IO', path: '/x', read_bytes: 2048, read_calls: 2, written_bytes: 0, write_calls: 0 }))
-      .toMatchObject({ note: 'read 2 KiB in 2 calls', bytes: 2048 });
-  });
-
-  it('say with whom a network event was', () => {
-    const endpoint = { family: 'ipv6', local: { address: '::1', port: 5 }, remote: { address: '2001:db8::1', port: 443 }, socket: '7' };
-    const net = (data: object) => toRow(event('net', 0, { endpoint, ...data }), base);
-    expect(net({ event: 'CONNECT', protocol: 'tcp', host: 'a.example', error: 'ECONNREFUSED', duration_ms: 2 }))
-      .toMatchObject({ kind: 'CONNECT', title: 'a.example [2001:db8::1]:443', note: 'ECONNREFUSED · tcp · 2 ms', tone: 'warn' });
-    expect(net({ event: 'CLOSE', protocol: 'tcp', host: null, error: null, duration_ms: 1, read_bytes: 10, written_bytes: 1024 }))
-      .toMatchObject({ note: 'tcp · 1 ms · 1 KiB out, 10 B in', bytes: 1034 });
-    expect(net({ event: 'LISTEN', protocol: 'tcp', error: null }).title).toBe('[::1]:5');
-    const dns = { event: 'DNS', name: 'a.example', type: 'A', server: { address: '192.0.2.53', port: 53 }, answers: [{ value: '192.0.2.1' }] };
-    expect(net({ ...dns, kind: 'query', code: null }).title).toBe('a.example A?');
-    expect(net({ ...dns, kind: 'answer', code: 'NOERROR' })).toMatchObject({ title: 'a.example A 192.0.2.1', note: '192.0.2.53:53' });
-    expect(net({ ...dns, kind: 'answer', code: 'NXDOMAIN' })).toMatchObject({ title: 'a.example A NXDOMAIN', tone: 'warn' });
-  });
-
   it('stay on one line and never trust a field', () => {
     expect(stdio(0, 'a\r\n\u001b[1mb').title).toBe('a [1mb');
-    for (const source of [...ROW_SOURCES, 'unheard-of']) {
+    for (const source of ['process', 'http', 'sse', 'stdio', 'tls', 'probe', 'loss', 'log', 'unheard-of']) {
       expect(() => toRow(event(source, 0, { event: 5, status: 'x', argv: 'no', latency_ms: null, payload: {} }), base)).not.toThrow();
     }
   });

@@ -127,10 +127,6 @@ function tickColour(palette: Palette, row: Row): string {
   if (row.tone === 'warn') return palette.warn;
   if (row.source === 'sse') return palette.sse;
   if (row.source === 'tls') return palette.tls;
-  if (row.source === 'net') return palette.net;
-  if (row.source === 'file') return palette.file;
-  if (row.source === 'signal') return palette.warn;
-  if (row.source === 'readline') return palette.stdin;
   if (row.kind === 'stderr') return palette.stderr;
   return row.kind === 'stdin' ? palette.stdin : palette.stdout;
 }

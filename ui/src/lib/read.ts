@@ -30,12 +30,6 @@ export function texts(data: Data, name: string): readonly string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
 }
 
-/** The objects of a list. */
-export function records(data: Data, name: string): readonly Data[] {
-  const value = data[name];
-  return Array.isArray(value) ? value.filter((item): item is Data => typeof item === 'object' && item !== null) : [];
-}
-
 /** A header list, from the ordered list or else from the map of arrays. */
 export function headers(data: Data, side: 'request' | 'response'): readonly (readonly [string, string])[] {
   const list = data[`${side}_header_list`];

@@ -4,12 +4,10 @@
  */
 import type { ApiEvent } from '../../../src/hub/api.ts';
 import { baseName, commandLine, formatBytes, formatDuration, oneLine } from './format.ts';
-import { summariseFile } from './row-file.ts';
-import { remoteOf, summariseNet } from './row-net.ts';
 import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
-export const ROW_SOURCES = ['process', 'http', 'sse', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
+export const ROW_SOURCES = ['process', 'http', 'sse', 'stdio', 'tls', 'probe', 'loss', 'log'] as const;
 export type RowSource = (typeof ROW_SOURCES)[number];
 export type Tone = 'plain' | 'warn' | 'error';
 
@@ -48,7 +46,7 @@ export interface HttpLabel {
 const TITLE_CHARS = 160;
 const PATH_CHARS = 80;
 
-export interface Summary {
+interface Summary {
   readonly kind: string;
   readonly title: string;
   readonly note?: string;
@@ -95,11 +93,7 @@ function summarise(source: RowSource, data: Data): Summary {
     case 'process': return summariseProcess(data);
     case 'http': return summariseHttp(data);
     case 'sse': return summariseSse(data);
-    case 'net': return summariseNet(data);
-    case 'file': return summariseFile(data);
     case 'stdio': return summariseStdio(data);
-    case 'signal': return summariseSignal(data);
-    case 'readline': return { kind: 'readline', title: text(data, 'line') };
     case 'tls': return summariseTls(data);
     case 'probe': return summariseProbe(data);
     case 'loss': return summariseLoss(data);
@@ -182,25 +176,8 @@ function summariseStdio(data: Data): Summary {
   };
 }
 
-function summariseSignal(data: Data): Summary {
-  const error = textOrNull(data, 'error');
-  return {
-    kind: text(data, 'signal'), title: `to ${number(data, 'target_pid')} ${text(data, 'target_comm')}`, note: error ?? '',
-    tone: error === null ? 'plain' : 'warn',
-  };
-}
-
 function summariseTls(data: Data): Summary {
-  const kind = text(data, 'event');
-  if (kind === 'CLOSE') return { kind, title: `close ${text(data, 'connection')}` };
-  if (kind === 'ENDPOINT') return { kind, title: `to ${remoteOf(data)}`, note: `${text(data, 'evidence')} · ${text(data, 'connection')}` };
-  if (kind === 'HANDSHAKE') {
-    const ok = flag(data, 'ok');
-    return {
-      kind, title: `handshake ${ok ? 'done' : 'failed'}`, tone: ok ? 'plain' : 'error',
-      note: `${formatDuration(number(data, 'latency_ms') * 1e6)} · ${text(data, 'library')}`,
-    };
-  }
+  if (text(data, 'event') === 'CLOSE') return { kind: 'CLOSE', title: `close ${text(data, 'connection')}` };
   return {
     kind: text(data, 'direction'),
     title: `${text(data, 'direction')} ${formatBytes(number(data, 'len'))}`,
@@ -217,7 +194,7 @@ function summariseProbe(data: Data): Summary {
     kind: status,
     title: `${textOrNull(data, 'library') ?? 'TLS'} in ${baseName(text(data, 'path'))}: ${status}${reason === null ? '' : ` – ${reason}`}`,
     note: text(data, 'path'),
-    tone: status === 'failed' ? 'error' : status === 'suspect' ? 'warn' : 'plain',
+    tone: status === 'failed' ? 'error' : 'plain',
     keep: true,
   };
 }
