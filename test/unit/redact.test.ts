@@ -183,16 +183,9 @@ describe('any input', () => {
   test.each([
     'a', ' ', '"', '\\', '-', ';', '&', '?a', '--a', '://', '://a:', 'token', 'token:', 'token="', 'token:\\"', '"token":"', 'Bearer ', 'sk-a',
     'eyJ', 'eyJa.eyJ', '-----BEGIN PRIVATE KEY-----', '-----BEGIN ', 'A_KEY=', 'authorization: a ', 'cookie: ', '&key=', ':\\', '=\t ', 'AKIA',
-  ])('%j repeated to a megabyte is scanned in linear time', (unit) => {
-    const time = (bytes: number): number => {
-      const text = Buffer.from(unit.repeat(Math.ceil(bytes / unit.length)));
-      const start = performance.now();
-      locateSecrets('body', text);
-      return performance.now() - start;
-    };
-    time(10_000);
-    // Quadratic would be 64 times as long for 8 times the input.
-    const short = Math.max(Math.min(time(125_000), time(125_000)), 1);
-    expect(time(1_000_000)).toBeLessThan(short * 30 + 50);
+  ])('%j repeated to four megabytes is scanned in linear time', (unit) => {
+    // Anything quadratic takes minutes at this size and so meets the time limit of a test, on a busy machine and on a fast one.
+    const text = Buffer.from(unit.repeat(Math.ceil(4_000_000 / unit.length)));
+    expect(locateSecrets('body', text).length).toBeLessThanOrEqual(text.length);
   });
 });

@@ -151,12 +151,6 @@ describe('where other C libraries are hooked', () => {
 });
 
 describe('what is not hooked', () => {
-  test.each([
-    ['crypto/tls.(*Conn).Write', 'go'],
-  ])('a file that defines %s is named as %s', (symbol, library) => {
-    expect(file({ [symbol]: { offset: 0x100, code: [0xc3] } })).toMatchObject({ kind: 'unsupported', library });
-  });
-
   test('a file without any of the symbols has no TLS', () => {
     expect(file({})).toEqual({ kind: 'none' });
   });
