@@ -198,8 +198,19 @@ static __always_inline __u8 content_of_datagram(struct socket_state *state, stru
 	return CONTENT_OTHER;
 }
 
+/* Of socketpair(2): a pipe by another name, as Node gives its children for standard output. */
+static __always_inline bool is_pair(struct socket_state *state)
+{
+	struct unix_sock *sk = (struct unix_sock *)state->sk;
+	struct unix_sock *peer = (struct unix_sock *)BPF_CORE_READ(sk, peer);
+
+	return !BPF_CORE_READ(sk, addr) && !BPF_CORE_READ(peer, addr);
+}
+
 static __always_inline __u8 content_of_stream(struct socket_state *state, struct movement *movement)
 {
+	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_UNIX && is_pair(state))
+		state->content = CONTENT_OTHER;
 	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_TCP) {
 		/* The port may decide before the bytes do. */
 		if (state->endpoint.remote_port == DNS_PORT || state->endpoint.local_port == DNS_PORT)

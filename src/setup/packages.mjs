@@ -15,7 +15,8 @@ const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3
 
 /** To compile the BPF programs and to be traced by the tests. */
 const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static', 'android-libboringssl', 'libssl-dev',
-  'golang', 'binutils',  'gnutls-bin', 'wget', 'libnss3-tools', 'ruby', 'perl', 'libnet-ssleay-perl', 'php-cli'];
+  'golang', 'binutils', 'nginx-light',
+  'gnutls-bin', 'wget', 'libnss3-tools', 'ruby', 'perl', 'libnet-ssleay-perl', 'php-cli'];
 
 /** @type {readonly { what: string, found: () => boolean }[]} */
 const RUN_NEEDS = [
@@ -30,7 +31,7 @@ const RUN_NEEDS = [
 
 /** @type {typeof RUN_NEEDS} */
 const TEST_NEEDS = [
-  ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl', 'sudo', 'go', 'objdump'].map((what) => ({ what, found: () => onPath(what) })),
+  ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl', 'sudo', 'go', 'objdump', 'nginx'].map((what) => ({ what, found: () => onPath(what) })),
   ...['gnutls-cli', 'wget', 'tstclnt', 'certutil', 'ruby', 'perl', 'php'].map((what) => ({ what, found: () => onPath(what) })),
   { what: 'qemu-system-x86_64', found: () => process.arch !== 'x64' || onPath('qemu-system-x86_64') },
   { what: 'bpftool', found: () => onPath('bpftool') || existsSync('/usr/sbin/bpftool') },
@@ -100,8 +101,8 @@ async function install(missing) {
  * @returns {readonly [string, ...string[]]}
  */
 function command(prefix, args) {
-  // Given as arguments of env, since sudo drops the environment.
-  return ['env', ...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', ...args];
+  // Given as arguments of env, since sudo drops the environment. At run level 1 no service (nginx) is started that a package brings.
+  return ['env', ...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', ...args];
 }
 
 /** How to become root: not at all, by sudo, or undefined. */

@@ -1,5 +1,5 @@
 /** What the trace tells of files, against programs whose every operation is known. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -61,15 +61,23 @@ function build(): string {
   return program;
 }
 
-function files(...args: readonly string[]): Promise<RunningCapture> {
+function workFolder(): string {
   const folder = dir.file('work');
   mkdirSync(folder, { mode: 0o777 });
   chmodSync(folder, 0o777);
-  return run(build(), folder, ...args);
+  return folder;
+}
+
+function files(...args: readonly string[]): Promise<RunningCapture> {
+  return run(build(), workFolder(), ...args);
+}
+
+function capture(program: string, ...args: readonly string[]): Promise<RunningCapture> {
+  return captureCommand(command(program, args, { cwd: dir.path }), { families });
 }
 
 async function run(program: string, ...args: readonly string[]): Promise<RunningCapture> {
-  const running = await captureCommand(command(program, args, { cwd: dir.path }), { families });
+  const running = await capture(program, ...args);
   expect(await running.runner.exit).toMatchObject({ exitCode: 0 });
   return running;
 }
@@ -201,8 +209,12 @@ describeKernel('operations on files', () => {
   });
 
   itOnX64('of the 32-bit ABI are counted, not misread', async () => {
-    const running = await files('compat');
-    expect(lost(running)).toEqual([0, 0, 0, 0, 0, 2]);
+    const running = await capture(build(), workFolder(), 'compat');
+    const end = await running.runner.exit;
+    // A kernel may be told not to run them (ia32_emulation=off): the program ends by its first one, and there is nothing to count.
+    const runs = spawnSync(dir.file('files'), [dir.file('work'), 'compat']).signal !== 'SIGSEGV';
+    expect(end).toMatchObject(runs ? { exitCode: 0 } : { signal: 'SIGSEGV' });
+    expect(lost(running)).toEqual(runs ? [0, 0, 0, 0, 0, 2] : NOTHING);
     expect(changes(running.events).filter(({ path }) => path === '/etc/passwd')).toEqual([]);
   });
 });
