@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/tidy.test.ts', 'test/unit/**/*.test.ts'],
-          testTimeout: 15_000,
+          testTimeout: MINUTE_MS,
         },
       },
       {
@@ -27,8 +27,8 @@ export default defineConfig({
           // Each file loads programs into the one kernel and measures what arrives: side by side they starve each other.
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: MINUTE_MS,
-          hookTimeout: 2 * MINUTE_MS,
+          testTimeout: 4 * MINUTE_MS,
+          hookTimeout: 4 * MINUTE_MS,
         },
       },
       {
@@ -38,8 +38,8 @@ export default defineConfig({
           // An embedded engine takes half a gigabyte: one at a time.
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: MINUTE_MS,
-          hookTimeout: 2 * MINUTE_MS,
+          testTimeout: 4 * MINUTE_MS,
+          hookTimeout: 4 * MINUTE_MS,
         },
       },
       {
@@ -48,8 +48,8 @@ export default defineConfig({
           include: ['test/ui/**/*.test.ts'],
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: MINUTE_MS,
-          hookTimeout: 2 * MINUTE_MS,
+          testTimeout: 4 * MINUTE_MS,
+          hookTimeout: 4 * MINUTE_MS,
         },
       },
       {

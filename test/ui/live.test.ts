@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 afterEach(() => on.close());
 
-describe('a running session', { timeout: 60_000 }, () => {
+describe('a running session', { timeout: 240_000 }, () => {
   it('shows frames as they arrive, and counts them while paused', async () => {
     const fixture = on.running();
     await on.openWithEvents();
@@ -102,7 +102,7 @@ describe('a running session', { timeout: 60_000 }, () => {
     on.hub.dropPages();
     await expect.poll(() => on.hub.pages()).toBe(0);
     on.hub.push([stdout(fixture, 'nobody listened')]);
-    await expect.poll(() => on.hub.pages(), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => on.hub.pages(), { timeout: 40_000 }).toBe(1);
     await on.showsEvents(fixture.events.length + 1);
   });
 
@@ -117,7 +117,7 @@ describe('a running session', { timeout: 60_000 }, () => {
   });
 });
 
-describe('nothing to show', { timeout: 60_000 }, () => {
+describe('nothing to show', { timeout: 240_000 }, () => {
   it('says how to begin while there is no session, and opens the first one', async () => {
     await on.page.goto(on.hub.url);
     await on.page.getByText('No session yet').waitFor();

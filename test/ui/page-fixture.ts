@@ -6,7 +6,7 @@ import { type FixtureHub, startFixtureHub } from './fixture-hub.ts';
 import { type FixtureSession, buildAgentSession } from './fixture-session.ts';
 
 const SECOND_NS = 1_000_000_000n;
-const SLOW_MS = 15_000;
+const SLOW_MS = 45_000;
 
 export class PageFixture {
   readonly page: Page;

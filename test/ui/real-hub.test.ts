@@ -23,7 +23,7 @@ beforeAll(async () => {
   await link.acknowledged(await link.send(lines(fixture.events)));
   context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(45_000);
 }, 180_000);
 
 afterAll(async () => {
@@ -34,12 +34,12 @@ afterAll(async () => {
   await built?.remove();
 });
 
-describe('the page on a real hub and its store', { timeout: 60_000 }, () => {
+describe('the page on a real hub and its store', { timeout: 240_000 }, () => {
   it('shows the stored session: tree, lanes and every event', async () => {
     await page.goto(hub.hub.url);
     await page.getByRole('treeitem', { name: /claude .*pid 6121, running/ }).waitFor();
     await page.getByRole('treeitem', { name: /sleep 30, .*killed by SIGKILL/ }).waitFor();
-    await expect.poll(shownEvents, { timeout: 20_000 }).toBe(fixture.events.length);
+    await expect.poll(shownEvents, { timeout: 45_000 }).toBe(fixture.events.length);
     await page.getByRole('button', { name: 'Lost events: 312' }).waitFor();
   });
 
@@ -54,7 +54,7 @@ describe('the page on a real hub and its store', { timeout: 60_000 }, () => {
 
   it('shows what arrives while it is open within two seconds', async () => {
     await page.goto(hub.hub.url);
-    await expect.poll(shownEvents, { timeout: 20_000 }).toBe(fixture.events.length);
+    await expect.poll(shownEvents, { timeout: 45_000 }).toBe(fixture.events.length);
     await page.getByRole('button', { name: 'live', exact: true }).waitFor();
     const before = Date.now();
     await link.send(lines([liveEvent('seen live')]));

@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 afterEach(() => on.close());
 
-describe('a recorded session', { timeout: 60_000 }, () => {
+describe('a recorded session', { timeout: 240_000 }, () => {
   it('shows every process, its outcome and all events', async () => {
     const fixture = on.recorded();
     await on.page.goto(on.hub.url);

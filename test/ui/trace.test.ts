@@ -18,7 +18,7 @@ describeKernel('the page while a trace runs', () => {
     dir = tempDir();
     browser = await launchBrowser();
     page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(45_000);
     // It repeats until it is told to end, so that the page surely opens while it runs.
     trace = startCli(['trace', '--data-dir', dir.file('data'), '--port', '0', '--', process.execPath, programPath('demo/main.mjs'), '--repeat', '0']);
     await trace.said('live page: ');
@@ -38,7 +38,7 @@ describeKernel('the page while a trace runs', () => {
     await page.getByRole('treeitem', { name: /mcp-server\.mjs/ }).first().waitFor();
     await page.getByRole('button', { name: 'live', exact: true }).waitFor();
     const before = await shownEvents();
-    await expect.poll(shownEvents, { timeout: 20_000 }).toBeGreaterThan(before);
+    await expect.poll(shownEvents, { timeout: 45_000 }).toBeGreaterThan(before);
   });
 
   it('shows a model call with its reply and without its key', async () => {
