@@ -10,7 +10,7 @@ export interface SelectOptions {
 }
 
 /** Without them a reader could not tell "nothing happened" from "nothing was seen". */
-const ABOUT_US: readonly Source[] = ['probe', 'loss', 'log'];
+export const ABOUT_US: ReadonlySet<Source> = new Set(['probe', 'loss', 'log'] as const);
 
 export function select({ sources, raw }: SelectOptions): MonoTypeOperatorFunction<Event> {
   const wanted = new Set<Source>([...sources, ...ABOUT_US]);

@@ -15,6 +15,10 @@ export const LIMITS = {
   /** Batches between the drain thread and JavaScript; beyond it the ring fills and the kernel counts. */
   addonQueuedBytes: 8 * MIB,
 
+  /** A filter that people write is a line or two; longer ones, and deeper ones, are refused. */
+  whereCharacters: 8192,
+  whereDepth: 64,
+
   /** Processes known at once; the oldest is forgotten and counted. A busy build keeps some hundreds. */
   processes: 65_536,
   /** Ended processes whose name and session are still known: records of their children may come late. */

@@ -85,6 +85,7 @@ describe('a hub that is there', () => {
     hub.acking = true;
     await hub.listen();
     sink.write(batchOf(50));
+    await waitFor('the hub to be found again', () => sink.connected);
     await sink.close();
     expect(hub.received).toHaveLength(11);
     expect(storedEvents()).toEqual(range(60));
@@ -125,6 +126,7 @@ describe('a hub that is there', () => {
     hub.stored.clear();
     hub.acking = true;
     await hub.listen();
+    await waitFor('the hub to be found again', () => sink.connected);
     await sink.close();
     for (const [token, lines] of before) expect(hub.stored.get(token)).toBe(lines);
     expect(storedEvents()).toEqual(range(80));
@@ -146,6 +148,8 @@ describe('a hub that is there', () => {
     hub.acking = true;
     await hub.kill();
     await hub.listen();
+    // A close gives up on a hub that it does not reach in time.
+    await waitFor('all to be stored', () => sink.stats().counters['unacked_events'] === 0);
     await sink.close();
     expect(storedEvents()).toEqual(range(600));
     expect(sink.stats().counters).toMatchObject({ events: 600, refused: 0, unacked_events: 0 });

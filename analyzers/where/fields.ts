@@ -1,0 +1,82 @@
+/**
+ * The names that a filter may use, and what of an event each means. Names are
+ * those of the JSON form; an unknown one is an error, because a filter that is
+ * misspelt would match nothing and say nothing.
+ */
+
+/** Keys from the event down, as in `['data', 'endpoint', 'remote', 'port']`. */
+export type Path = readonly string[];
+
+export interface Field {
+  /** As it is printed. */
+  readonly name: string;
+  /** The first one that leads to a value is taken. */
+  readonly paths: readonly Path[];
+}
+
+const ENVELOPE = ['timestamp', 'source', 'pid', 'comm', 'id', 'process', 'session'] as const;
+
+/** Every key of `data`, of whatever source; a test compares it with the schema. */
+export const DATA_KEYS: readonly string[] = [
+  'alpn', 'ancestors', 'answers', 'argv', 'bytes', 'build_id', 'cause', 'cgroup', 'code', 'connection', 'container', 'core_dumped', 'count',
+  'created', 'cwd', 'data', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing', 'exit_code',
+  'fault', 'fd', 'filename', 'flags', 'functions', 'gid', 'host', 'http_version', 'index', 'kind', 'last_event_id', 'latency_ms', 'len',
+  'length', 'level', 'library', 'line', 'lost', 'message', 'method', 'mode', 'name', 'of', 'offset', 'ok', 'parent', 'path', 'payload',
+  'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'position', 'ppid', 'protocol', 'read_bytes', 'read_calls', 'reason',
+  'redacted', 'request_body', 'request_body_bytes', 'request_body_encoding', 'request_body_truncated', 'request_header_list',
+  'request_headers', 'response_body', 'response_body_bytes', 'response_body_encoding', 'response_body_truncated', 'response_header_list',
+  'response_headers', 'retry_ms', 'role', 'server', 'server_name', 'signal', 'since_request_ms', 'span_ms', 'sse_events', 'stage', 'state',
+  'status', 'status_text', 'steps', 'system_ms', 'target', 'target_comm', 'target_pid', 'tid', 'tls', 'total', 'truncated', 'ttfb_ms', 'type',
+  'uid', 'url', 'user_ms', 'version', 'withheld', 'write_calls', 'written_bytes',
+];
+
+/** Shorter words for what lies deeper. */
+const ALIASES: Readonly<Record<string, readonly Path[]>> = {
+  'local.address': [['data', 'endpoint', 'local', 'address']],
+  'local.port': [['data', 'endpoint', 'local', 'port']],
+  'remote.address': [['data', 'endpoint', 'remote', 'address'], ['data', 'server', 'address']],
+  'remote.port': [['data', 'endpoint', 'remote', 'port'], ['data', 'server', 'port']],
+  'request.body': [['data', 'request_body']],
+  'response.body': [['data', 'response_body']],
+};
+
+const HEADER = /^(request|response)\.header\.([^\s]+)$/i;
+
+/** null when there is no such field. */
+export function fieldOf(name: string): Field | null {
+  const header = HEADER.exec(name);
+  if (header !== null) {
+    const [, side = '', key = ''] = header;
+    return { name: `${side.toLowerCase()}.header.${key.toLowerCase()}`, paths: [['data', `${side.toLowerCase()}_headers`, key.toLowerCase()]] };
+  }
+  const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
+  if (alias !== undefined) return { name, paths: alias };
+  const path = name.split('.');
+  if (path.some((key) => key === '')) return null;
+  if ((ENVELOPE as readonly string[]).includes(name)) return { name, paths: [path] };
+  if (path[0] === 'data' && path.length > 1) return { name, paths: [path] };
+  // `data` alone is the text of a server-sent event.
+  return DATA_KEYS.includes(path[0] ?? '') ? { name, paths: [['data', ...path]] } : null;
+}
+
+/** The known name that a misspelt one most likely means. */
+export function nearestField(name: string): string | null {
+  const known = [...ENVELOPE, ...DATA_KEYS, ...Object.keys(ALIASES)];
+  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate) })).toSorted((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.candidate : null;
+}
+
+/** Levenshtein's. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

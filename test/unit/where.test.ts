@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import { from, lastValueFrom, toArray } from 'rxjs';
+import { createWhereCounters, where } from '../../analyzers/where.ts';
+import { translateHttpFilter, translateSslFilter } from '../../analyzers/where/agentsight.ts';
+import { explainWhere, formatWhere } from '../../analyzers/where/explain.ts';
+import { DATA_KEYS } from '../../analyzers/where/fields.ts';
+import { compileWhere } from '../../analyzers/where/matches.ts';
+import { parseWhere } from '../../analyzers/where/parse.ts';
+import { AgentsightError } from '../../src/errors.ts';
+import { dataSchemas } from '../../src/event-schema.ts';
+import type { Event } from '../../src/event.ts';
+import { LIMITS } from '../../src/limits.ts';
+import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+
+const exchange = eventOf('http', {
+  ...httpData(), method: 'POST', path: '/v1/messages', status: 429, latency_ms: 1250.5, host: 'api.example.test',
+  response_headers: { 'content-type': ['application/json; charset=utf-8'], 'x-a': ['1', '2'] },
+  endpoint: { family: 'ipv4', local: { address: '127.0.0.1', port: 40_000 }, remote: { address: '10.0.0.7', port: 443 }, socket: 'socket:[1]' },
+});
+const output = stdioEvent(chunk(Buffer.from('Hello WORLD é\n')));
+const binary = stdioEvent(chunk(Buffer.of(0xff, 0xfe, 0x41)));
+const exec = everySource().find((event) => event.source === 'process' && event.data.event === 'EXEC') as Event;
+
+function fits(text: string, event: Event = exchange): boolean {
+  return compileWhere(parseWhere(text))(event);
+}
+
+function refused(act: () => unknown): { readonly message: string; readonly hint: string | undefined } {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof AgentsightError && error.code === 'USAGE') return { message: error.message, hint: error.hint };
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('a filter fits', () => {
+  test.each([
+    'source = http', 'source=http', 'SOURCE = http OR source = http', 'status = 429', 'status >= 400 AND status < 500', 'status IN (200, 429)',
+    'status = [200,429]', 'status NOT IN (200, 404)', 'method != GET', 'path ^= /v1/', 'path ~ MESSAGES', 'path !~ health', 'latency_ms > 1000',
+    'latency_ms <= 1250.5', 'host = api.example.test', 'remote.port = 443', 'remote.address ^= 10.', 'data.endpoint.local.port = 40000',
+    'response.header.content-type ~ json', 'Response.Header.X-A = 2', 'response.header.x-b = null', 'response.header.x-b != 1',
+    'NOT method = GET', '!method = GET', 'NOT (method = GET OR method = PUT)', '(method = GET OR method = POST) && status = 429',
+    'method = GET OR method = POST AND status = 429', 'host', 'NOT sse_events', 'tls = true', 'path = "/v1/messages"', "path = '/v1/messages'",
+    'timestamp > 2001-01-01T00:00:00Z', 'timestamp > 1000000000', 'pid = 4321 and comm = node', 'error = null',
+  ])('%s', (text) => {
+    expect(fits(text.replace('SOURCE', 'source'))).toBe(true);
+  });
+
+  test.each([
+    'source = tls', 'status = "429"', 'status > 429', 'status < x', 'method = post', 'path ^= V1', 'host = ""', 'NOT host', 'sse_events', 'sse_events > 0',
+    'method = GET OR method = PUT AND status = 429', 'response.header.x-a = 3', 'latency_ms = null', 'error ~ x', 'timestamp < 2001-01-01',
+  ])('not: %s', (text) => {
+    expect(fits(text)).toBe(false);
+  });
+
+  test.each([
+    ['payload ~ world', true], ['payload ~ "hello world É"', false], ['payload ^= Hello', true], ['payload ^= hello', false],
+    ['payload = "Hello WORLD é\\n"', true], ['payload ~ "é\\n"', true], ['payload_encoding = utf8', true], ['role = stdout', true],
+  ] as const)('bytes: %s is %s', (text, expected) => {
+    expect(fits(text, output)).toBe(expected);
+  });
+
+  test('bytes that are no text', () => {
+    expect(fits('payload_encoding = base64', binary)).toBe(true);
+    expect(fits('payload ~ a', binary)).toBe(true);
+  });
+
+  test('lists by element, and as one text', () => {
+    expect(fits('argv = -s', exec)).toBe(true);
+    expect(fits('argv ^= "/usr/bin/curl -s"', exec) || fits('argv ^= "curl -s"', exec)).toBe(true);
+    expect(fits('argv = "curl -s"', exec)).toBe(false);
+  });
+
+  test('any event without throwing', () => {
+    for (const key of DATA_KEYS) {
+      for (const operator of ['=', '!=', '<', '>=', '~', '!~', '^=']) {
+        for (const event of everySource()) expect(typeof fits(`${key} ${operator} 1`, event)).toBe('boolean');
+      }
+    }
+  });
+});
+
+describe('an error points at the column', () => {
+  test.each([
+    ['status >', 9, 'the filter ends where a value was expected after >'],
+    ['status = (1, 2', 15, 'the filter ends where , or ) was expected'],
+    ['(status = 1', 12, 'the filter ends where ) must close the bracket of column 1'],
+    ['status = 1 path = 2', 12, 'path where AND, OR or the end was expected'],
+    ['sttaus = 1', 1, 'there is no field sttaus; did you mean status?'],
+    ['a = 1 AND', 1, 'there is no field a'],
+    ['path = "abc', 8, 'the text that begins here has no closing "'],
+    ['path = "a\\q"', 10, '\\q is no escape'],
+    ['status < (1, 2)', 10, '< compares with one value, not with a list'],
+    ['', 1, 'it is empty'],
+    ['AND', 1, 'there is no field AND'],
+    ['status = 1 | path', 12, '| means nothing here'],
+    ['NOT', 4, 'the filter ends where the name of a field was expected'],
+  ] as const)('%s', (text, column, problem) => {
+    const { message, hint } = refused(() => parseWhere(text));
+    expect(message).toContain(`could not read the filter at column ${column}: ${problem}`);
+    expect(hint).toBe(`${text}\n${' '.repeat(column - 1)}^`);
+  });
+
+  test('and what is too long or too deep is refused', () => {
+    expect(refused(() => parseWhere('x'.repeat(LIMITS.whereCharacters + 1))).message).toContain('at most');
+    expect(refused(() => parseWhere(`${'('.repeat(LIMITS.whereDepth + 1)}pid = 1${')'.repeat(LIMITS.whereDepth + 1)}`)).message).toContain('levels');
+    expect(refused(() => parseWhere('NOT '.repeat(LIMITS.whereDepth + 1))).message).toContain('levels');
+  });
+});
+
+describe('what was understood', () => {
+  const text = 'source=http && !(status in [200, 304] || path^=/health) AND comm ~ "my agent"';
+
+  test('is told part by part', () => {
+    expect(explainWhere(parseWhere(text))).toEqual([
+      'all of', '  source is http', '  not', '    any of', '      status is 200 or 304', '      path begins with /health', '  comm contains "my agent"',
+    ]);
+  });
+
+  test('is told in a form that means the same', () => {
+    const full = 'source = http AND NOT (status = (200, 304) OR path ^= /health) AND comm ~ "my agent"';
+    expect(formatWhere(parseWhere(text))).toBe(full);
+    for (const form of [full, 'host', 'NOT host', 'NOT NOT host', 'pid = 1 AND (pid = 2 OR pid = 3)', 'path = "a\\n\\"b\\\\"', 'status = "200"']) {
+      expect(formatWhere(parseWhere(form))).toBe(form);
+      expect(parseWhere(formatWhere(parseWhere(form)))).toEqual(parseWhere(form));
+    }
+  });
+});
+
+test('the names are the keys of the schema', () => {
+  const keys = new Set<string>();
+  const collect = (schema: object): void => {
+    if ('shape' in schema) for (const key of Object.keys(schema.shape as object)) keys.add(key);
+    if ('options' in schema && Array.isArray(schema.options)) for (const option of schema.options) collect(option as object);
+  };
+  for (const schema of Object.values(dataSchemas)) collect(schema);
+  expect(DATA_KEYS.toSorted()).toEqual([...keys].toSorted());
+});
+
+test('seeded random text is read or refused, and never throws anything else', () => {
+  const pieces = ['status', 'path', '=', '!=', '~', '^=', '>=', '(', ')', '[', ']', ',', 'AND', 'or', 'NOT', 'in', '"', "'", '\\', ' ', '404', '|', '&', '&&', 'é', '\n'];
+  let seed = 7;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed % below;
+  };
+  for (let round = 0; round < 20_000; round++) {
+    const text = Array.from({ length: random(12) }, () => pieces[random(pieces.length)] ?? '').join(random(2) === 0 ? ' ' : '');
+    for (const read of [parseWhere, (words: string) => translateHttpFilter(words).expression, (words: string) => translateSslFilter(words).expression]) {
+      try {
+        const expression = read(text);
+        expect(formatWhere(parseWhere(formatWhere(expression)))).toBe(formatWhere(expression));
+      } catch (error) {
+        if (!(error instanceof AgentsightError)) throw error;
+      }
+    }
+  }
+});
+
+describe('the stage', () => {
+  test('keeps what fits all and is barred by none, counts the rest, and lets pass what is about ourselves', async () => {
+    const counters = createWhereCounters();
+    const events = [exchange, { ...exchange, comm: 'other' }, output, ...everySource().filter(({ source }) => source === 'loss' || source === 'log')];
+    const stage = where({ where: [parseWhere('source = http'), parseWhere('status > 0')], exclude: [parseWhere('comm = other')], counters });
+    const kept = await lastValueFrom(from(events).pipe(stage, toArray()));
+    expect(kept).toEqual([exchange, ...events.slice(3)]);
+    expect(counters.snapshot()).toEqual({ filtered_out: 2 });
+  });
+});
+
+describe('AgentSight\'s http filters', () => {
+  test.each([
+    ['request.path_prefix=/v1/rgstr & request.host=statsig.anthropic.com', 'source = "http" AND (path ^= "/v1/rgstr" AND host = "statsig.anthropic.com")'],
+    ['response.status_code=404 | request.method=options', 'source = "http" AND (status = 404 OR method = "OPTIONS")'],
+    ['/health', 'source = "http" AND path ~ "/health"'],
+    ['req.verb=get', 'source = "http" AND method = "GET"'],
+    ['resp.content-type=json & res.x-a=b', 'source = "http" AND (response.header.content-type ~ "json" AND response.header.x-a ~ "b")'],
+    ['body=secret', 'source = "http" AND request_body ~ "secret"'],
+  ])('%s', (text, ours) => {
+    expect(formatWhere(translateHttpFilter(text).expression)).toBe(ours);
+  });
+
+  test('tell their traps', () => {
+    const { expression, traps } = translateHttpFilter('response.body=');
+    expect(formatWhere(expression)).toBe('source = "http" AND response_body = (null, "")');
+    expect(traps.join()).toContain('dropped them all');
+    expect(translateHttpFilter('request.method=GET & response.status=200').traps.join()).toContain('never matched');
+    expect(translateHttpFilter('beta=true').traps.join()).toContain('query');
+    expect(translateHttpFilter('/health').traps).toEqual([]);
+    expect(refused(() => translateHttpFilter('/a | ')).message).toContain('column 5');
+  });
+});
+
+describe('AgentSight\'s ssl filters', () => {
+  test.each([
+    ['data=0\\r\\n\\r\\n|data.type=binary', 'source = "tls" AND (payload = "0\\r\\n\\r\\n" OR payload_encoding = "base64")'],
+    ['len>100 & function=READ/RECV', 'source = "tls" AND (len > 100 AND direction = "read")'],
+    ['(comm=node | comm=bun) & data~ping', 'source = "tls" AND ((comm = "node" OR comm = "bun") AND payload ~ "ping")'],
+    ['data~a=b', 'source = "tls" AND payload ~ "a=b"'],
+    ['is_handshake=true', 'source = "tls" AND event = "HANDSHAKE"'],
+    ['truncated=false', 'source = "tls" AND truncated = false'],
+  ])('%s', (text, ours) => {
+    expect(formatWhere(translateSslFilter(text).expression)).toBe(ours);
+  });
+
+  test('that cannot mean anything here are refused with what to do instead', () => {
+    expect(refused(() => translateSslFilter('latency_ms>1000')).hint).toContain('--exclude');
+    expect(refused(() => translateSslFilter('len>1 & uid=0')).message).toContain('column 9');
+    expect(refused(() => translateSslFilter('bogus=1')).message).toContain('no field bogus');
+    expect(refused(() => translateSslFilter('(len>1')).message).toContain('column 1');
+    expect(translateSslFilter('timestamp_ns>5').traps.join()).toContain('boot');
+  });
+});
