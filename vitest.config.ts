@@ -58,6 +58,17 @@ export default defineConfig({
           include: ['test/kernels/**/*.test.ts'],
         },
       },
+      {
+        test: {
+          name: 'agents',
+          include: ['test/agents/**/*.test.ts'],
+          // As in the kernel tier; and each of these programs is a few hundred megabytes.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 3 * MINUTE_MS,
+          hookTimeout: 2 * MINUTE_MS,
+        },
+      },
     ],
   },
 });

@@ -9,8 +9,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { fetchAgents } from './agents.mjs';
 import { runMain, setUp } from './setup.mjs';
-import { ROOT, SetupError, say } from './shell.mjs';
+import { ROOT, SetupError, isRoot, say } from './shell.mjs';
 
 /**
  * @typedef {object} Tier
@@ -18,6 +19,8 @@ import { ROOT, SetupError, say } from './shell.mjs';
  * @property {RegExp} files that it holds
  * @property {number} limitMinutes a tier that hangs is ended and counts as failed
  * @property {true} [onRequest] takes long or fetches much: runs where CI is set, and where it is asked for
+ * @property {() => Promise<void>} [prepare] what it needs beyond the set-up
+ * @property {true} [offline] runs where loopback is the only network: its programs would call home
  */
 
 /** @type {readonly Tier[]} In this order: the cheapest answer first. */
@@ -25,9 +28,13 @@ export const TIERS = [
   { name: 'unit', files: /^test\/(unit\/|tidy\.test\.ts)/, limitMinutes: 10 },
   { name: 'kernel', files: /^test\/kernel\//, limitMinutes: 35 },
   { name: 'kernels', files: /^test\/kernels\//, limitMinutes: 30, onRequest: true },
+  { name: 'agents', files: /^test\/agents\//, limitMinutes: 30, onRequest: true, prepare: fetchAgents, offline: true },
   { name: 'hub', files: /^test\/hub\//, limitMinutes: 20 },
   { name: 'ui', files: /^test\/ui\//, limitMinutes: 20 },
 ];
+
+/** Runs what follows in a network of its own, with nothing but loopback. */
+const OFFLINE = /** @type {const} */ (['unshare', '--net', '--', 'sh', '-c', 'busybox ifconfig lo up && exec "$@"', 'sh']);
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
@@ -89,6 +96,7 @@ async function runTier(tier, args) {
   const reportFile = join(folder, 'report.json');
   const started = performance.now();
   try {
+    await tier.prepare?.();
     const end = await runVitest(tier, [
       '--project', tier.name, '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...args,
     ]);
@@ -97,6 +105,11 @@ async function runTier(tier, args) {
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     say(`${count.failed > 0 ? '✗' : '✓'} ${tier.name}: ${verdict(count)} (${seconds} s)${end === 0 || end === 1 ? '' : `, vitest ended with ${end}`}`);
     return count;
+  } catch (error) {
+    // What it needs is not to be had: this tier has failed, the others go on.
+    if (!(error instanceof SetupError)) throw error;
+    say(`✗ ${tier.name}: ${error.message}${error.advice === undefined ? '' : `\n  ${error.advice}`}`);
+    return { passed: 0, failed: 1, skipped: 0 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -109,7 +122,8 @@ async function runTier(tier, args) {
  */
 function runVitest(tier, args) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
+    const [program, ...first] = tier.offline === true && isRoot() ? [...OFFLINE, process.execPath] : [process.execPath];
+    const child = spawn(program, [...first, join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...args], {
       cwd: ROOT,
       // stdout is for the verdict and for what vitest says; stdin is nobody's.
       stdio: ['ignore', 'inherit', 'inherit'],

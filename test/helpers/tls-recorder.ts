@@ -19,10 +19,18 @@ export interface TlsRecorder {
   close(): Promise<void>;
 }
 
+export interface TlsRecorderOptions {
+  readonly alpn?: readonly string[];
+  /** The certificate of an authority, which strict clients want to trust, or of a server alone, as rustls wants it. */
+  readonly certificate?: 'authority' | 'leaf';
+}
+
 /** `plain` is not listening yet; both end with `close`. */
-export async function startTlsRecorder(plain: Server, alpn: readonly string[] = ['http/1.1']): Promise<TlsRecorder> {
+export async function startTlsRecorder(
+  plain: Server, { alpn = ['http/1.1'], certificate = 'authority' }: TlsRecorderOptions = {},
+): Promise<TlsRecorder> {
   const folder = tempDir();
-  execFileSync(process.execPath, [CERTIFICATE_PROGRAM, folder.path]);
+  execFileSync(process.execPath, [CERTIFICATE_PROGRAM, folder.path, ...(certificate === 'leaf' ? ['--leaf'] : [])]);
   const plainPort = await listen(plain);
   const connections: RecordedConnection[] = [];
   const sockets = new Set<TLSSocket>();

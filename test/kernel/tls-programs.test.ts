@@ -176,6 +176,6 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
 
   test('http2, three streams', async () => {
     const plain = createHttp2Server((_request, response) => void response.end(BODY));
-    expect(await expectNode(NODE_HTTP2, await startTlsRecorder(plain, ['h2']))).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
+    expect(await expectNode(NODE_HTTP2, await startTlsRecorder(plain, { alpn: ['h2'] }))).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
   });
 });

@@ -2,7 +2,8 @@
  * Makes a self-signed certificate for localhost and 127.0.0.1, with nothing but
  * node:crypto: the demo must run on a machine that has no openssl command.
  *
- *   node certificate.mjs DIRECTORY     writes cert.pem and key.pem (0600) there
+ *   node certificate.mjs DIRECTORY          writes cert.pem and key.pem (0600) there
+ *   node certificate.mjs DIRECTORY --leaf   the same, of no authority: rustls refuses a server that is one
  *
  * X.509 v3 (RFC 5280) with an EC P-256 key, written as DER by hand. It carries
  * the extensions that strict verifiers ask of a root: basic constraints, key
@@ -15,8 +16,11 @@ import { fileURLToPath } from 'node:url';
 
 const DAY_MS = 86_400_000;
 
-/** @returns {{ cert: string, key: string }} both as PEM */
-export function makeCertificate() {
+/**
+ * @param {{ isAuthority?: boolean }} [options]
+ * @returns {{ cert: string, key: string }} both as PEM
+ */
+export function makeCertificate({ isAuthority = true } = {}) {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
@@ -30,30 +34,33 @@ export function makeCertificate() {
     sequence(utcTime(now - DAY_MS), utcTime(now + 30 * DAY_MS)),
     name,
     spki,
-    tag(0xa3, sequence(...extensions(spki))),
+    tag(0xa3, sequence(...extensions(spki, isAuthority))),
   );
   const signature = sign('sha256', body, privateKey);
   const der = sequence(body, algorithm, bitString(signature));
   return { cert: pem('CERTIFICATE', der), key: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
 }
 
-/** @param {string} directory */
-export function writeCertificate(directory) {
-  const { cert, key } = makeCertificate();
+/**
+ * @param {string} directory
+ * @param {{ isAuthority?: boolean }} [options]
+ */
+export function writeCertificate(directory, options) {
+  const { cert, key } = makeCertificate(options);
   const paths = { certPath: join(directory, 'cert.pem'), keyPath: join(directory, 'key.pem') };
   writeFileSync(paths.certPath, cert, { mode: 0o600 });
   writeFileSync(paths.keyPath, key, { mode: 0o600 });
   return { cert, key, ...paths };
 }
 
-function extensions(spki) {
+function extensions(spki, isAuthority) {
   const critical = tag(0x01, Buffer.from([0xff]));
   const keyId = createHash('sha1').update(spki.subarray(-65)).digest();
   const alternatives = sequence(tag(0x82, Buffer.from('localhost')), tag(0x87, Buffer.from([127, 0, 0, 1])));
   return [
-    sequence(oid('2.5.29.19'), critical, octets(sequence(critical))),
-    // digitalSignature and keyCertSign: bits 0 and 5, so two bits of the byte are unused.
-    sequence(oid('2.5.29.15'), critical, octets(tag(0x03, Buffer.from([2, 0x84])))),
+    sequence(oid('2.5.29.19'), critical, octets(isAuthority ? sequence(critical) : sequence())),
+    // digitalSignature and keyCertSign: bits 0 and 5, so two bits of the byte are unused; of the former alone, seven.
+    sequence(oid('2.5.29.15'), critical, octets(tag(0x03, Buffer.from(isAuthority ? [2, 0x84] : [7, 0x80])))),
     sequence(oid('2.5.29.14'), octets(octets(keyId))),
     sequence(oid('2.5.29.17'), octets(alternatives)),
   ];
@@ -113,10 +120,10 @@ function pem(label, der) {
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const directory = process.argv[2];
-  if (directory === undefined) {
-    process.stderr.write('usage: node certificate.mjs DIRECTORY\n');
+  const [, , directory, kind] = process.argv;
+  if (directory === undefined || (kind !== undefined && kind !== '--leaf')) {
+    process.stderr.write('usage: node certificate.mjs DIRECTORY [--leaf]\n');
     process.exit(2);
   }
-  writeCertificate(directory);
+  writeCertificate(directory, { isAuthority: kind !== '--leaf' });
 }

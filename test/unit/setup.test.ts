@@ -86,8 +86,8 @@ describe('the test runner', () => {
     const here = { isCi: false };
     const all = choose([], here);
     expect(all.tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'hub', 'ui']);
-    expect(all.leftOut.map(({ name }) => name)).toEqual(['kernels']);
-    expect(choose([], { isCi: true }).tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'kernels', 'hub', 'ui']);
+    expect(all.leftOut.map(({ name }) => name)).toEqual(['kernels', 'agents']);
+    expect(choose([], { isCi: true }).tiers.map(({ tier }) => tier.name)).toEqual(['unit', 'kernel', 'kernels', 'agents', 'hub', 'ui']);
     expect(choose(['kernels'], here)).toMatchObject({ tiers: [{ tier: { name: 'kernels' } }], leftOut: [] });
     expect(choose(['hub', 'test/unit/a.test.ts'], here).tiers.map(({ tier, files }) => [tier.name, files])).toEqual([
       ['unit', ['test/unit/a.test.ts']], ['hub', []],
