@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plaintext of rustls, at AWS-LC's ciphers: rustls itself is inlined into the
- * program that uses it. What passes there are TLS records, one by one. Plaintext
+ * Plaintext of rustls, at the ciphers of AWS-LC or ring: rustls itself is inlined
+ * into the program that uses it. What passes there are TLS records, one by one. Plaintext
  * is read at the entry of seal, which encrypts in place, and at the return of open.
  *
  * A connection has two traffic keys, each of which is a connection to us; user
@@ -31,7 +31,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 struct opening {
 	__u64 key;
 	__u64 buffer;
-	__u64 length;	/* size_t * that open fills */
+	__u64 length;	/* AWS-LC: size_t * that open fills; ring: of the plaintext */
 	__u64 content;	/* enum record_content */
 };
 
@@ -275,6 +275,18 @@ int BPF_KPROBE(aead_open_enter, __u64 key, __u64 out, __u64 out_length)
 	return open_begins(&record, out_length);
 }
 
+/* The open that this thread comes back from, once; NULL where it is none of ours. */
+static __always_inline struct opening *take_opening(__u64 *key)
+{
+	struct opening *opening = bpf_task_storage_get(&openings, bpf_get_current_task_btf(), NULL, 0);
+
+	if (!opening || opening->key == 0)
+		return NULL;
+	*key = opening->key;
+	opening->key = 0;
+	return opening;
+}
+
 SEC("uretprobe")
 int aead_open_exit(struct pt_regs *ctx)
 {
@@ -285,13 +297,9 @@ int aead_open_exit(struct pt_regs *ctx)
 
 	if (!entry || !cpu)
 		return 0;
-	opening = bpf_task_storage_get(&openings, bpf_get_current_task_btf(), NULL, 0);
-	if (!opening || opening->key == 0)
-		return 0;
-	key = opening->key;
-	opening->key = 0;
+	opening = take_opening(&key);
 	/* 1: the tag was right. */
-	if ((int)PT_REGS_RC(ctx) != 1)
+	if (!opening || (int)PT_REGS_RC(ctx) != 1)
 		return 0;
 	if (bpf_probe_read_user(&length, sizeof(length), (const void *)opening->length)) {
 		count(cpu, COUNT_TLS, COUNT_READ_FAULT, 1);
@@ -300,4 +308,79 @@ int aead_open_exit(struct pt_regs *ctx)
 	if (length > MAX_INNER_BYTES)
 		return 0;
 	return on_plaintext(entry, cpu, opening->content, key, IO_READ, opening->buffer, length);
+}
+
+/*
+ * ring's ciphers are functions of Rust, whose calling convention nobody promises.
+ * Compilers from 1.63 on agree on this one: the result's place first, what is
+ * larger than a word by its address, a slice as address and length. User space
+ * finds these functions on x86-64 alone. Whoever calls open compares the tag
+ * itself, afterwards: the bytes of a forged record would show as well.
+ */
+#if defined(__TARGET_ARCH_x86)
+#define SIXTH_ARGUMENT(context) ((context)->r9)
+#else
+#define SIXTH_ARGUMENT(context) ((context)->regs[5])
+#endif
+
+/* Tag seal(key, nonce, additional data, in_out) */
+SEC("uprobe")
+int BPF_KPROBE(ring_seal_enter, __u64 tag, __u64 key, __u64 nonce, __u64 ad, __u64 ad_length)
+{
+	struct record record = {
+		.key = key,
+		.buffer = SIXTH_ARGUMENT(ctx),
+		.length = stack_argument(ctx, 0),
+		.ad = ad,
+		.ad_length = ad_length,
+	};
+
+	return sealed(&record);
+}
+
+/* ring 0.17: Result<Tag> open(key, nonce, additional data, in_out, length of what is before the ciphertext) */
+SEC("uprobe")
+int BPF_KPROBE(ring_open_enter, __u64 tag, __u64 key, __u64 nonce, __u64 ad, __u64 ad_length)
+{
+	struct record record = {
+		.key = key,
+		.buffer = SIXTH_ARGUMENT(ctx),
+		.length = stack_argument(ctx, 0) - stack_argument(ctx, 1),
+		.ad = ad,
+		.ad_length = ad_length,
+	};
+
+	return open_begins(&record, record.length);
+}
+
+/* ring 0.16: Tag open(key, nonce, additional data, length of what is before the ciphertext, in_out) */
+SEC("uprobe")
+int BPF_KPROBE(ring_open_old_enter, __u64 tag, __u64 key, __u64 nonce, __u64 ad, __u64 ad_length)
+{
+	struct record record = {
+		.key = key,
+		.buffer = stack_argument(ctx, 0),
+		.length = stack_argument(ctx, 1) - SIXTH_ARGUMENT(ctx),
+		.ad = ad,
+		.ad_length = ad_length,
+	};
+
+	return open_begins(&record, record.length);
+}
+
+/* The plaintext begins where the buffer does. */
+SEC("uretprobe")
+int ring_open_exit(struct pt_regs *ctx)
+{
+	struct traced *entry = traced_entry();
+	struct cpu_state *cpu = this_cpu_state();
+	struct opening *opening;
+	__u64 key;
+
+	if (!entry || !cpu)
+		return 0;
+	opening = take_opening(&key);
+	if (!opening || opening->length > MAX_INNER_BYTES)
+		return 0;
+	return on_plaintext(entry, cpu, opening->content, key, IO_READ, opening->buffer, opening->length);
 }

@@ -83,7 +83,8 @@ export type UprobeProgram =
   | 'handshake_enter' | 'handshake_exit'
   | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter'
   | 'go_read_enter' | 'go_read_return' | 'go_write_enter' | 'go_close_enter'
-  | 'aead_seal_enter' | 'aead_seal_scatter_enter' | 'aead_open_enter' | 'aead_open_exit';
+  | 'aead_seal_enter' | 'aead_seal_scatter_enter' | 'aead_open_enter' | 'aead_open_exit'
+  | 'ring_seal_enter' | 'ring_open_enter' | 'ring_open_old_enter' | 'ring_open_exit';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;

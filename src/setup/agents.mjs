@@ -17,7 +17,7 @@ import { SetupError, run } from './shell.mjs';
  * @property {string} program within the package
  */
 
-/** @typedef {'bun' | 'bun-old' | 'deno' | 'claude' | 'codex'} AgentName */
+/** @typedef {'bun' | 'bun-old' | 'deno' | 'claude' | 'codex' | 'turbo'} AgentName */
 
 /** @type {Readonly<Record<AgentName, Agent>>} */
 export const AGENTS = {
@@ -25,6 +25,8 @@ export const AGENTS = {
   'bun-old': { package: '@oven/bun-linux-x64', version: '0.8.1', program: 'bin/bun' },
   deno: { package: '@deno/linux-x64-glibc', version: '2.9.6', program: 'deno' },
   claude: { package: '@anthropic-ai/claude-code-linux-x64', version: '2.1.332', program: 'claude' },
+  // No agent: the one program at hand with ring 0.17 inside, as many of Rust's have it.
+  turbo: { package: '@turbo/linux-64', version: '2.11.11', program: 'bin/turbo' },
   codex: { package: '@openai/codex', version: '0.171.0-linux-x64', program: 'vendor/x86_64-unknown-linux-musl/bin/codex' },
 };
 
@@ -55,6 +57,8 @@ async function fetchAgent(name) {
       name: `fetching ${agent.package} ${agent.version}`,
       command: [
         'npm', 'install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error',
+        // Where there is no registry, npm would wait for over a minute to say so.
+        '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000',
         `${agent.package}@${agent.version}`,
       ],
       advice: 'the agents are fetched from the npm registry, or a mirror named in .npmrc: see whether `npm ping` reaches it',

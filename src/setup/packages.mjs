@@ -15,7 +15,7 @@ const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3
 
 /** To compile the BPF programs and to be traced by the tests. */
 const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static', 'android-libboringssl', 'libssl-dev',
-  'golang', 'binutils', 'nginx-light',
+  'golang', 'cargo', 'rustc', 'librust-rustls-dev', 'librust-rustls-pemfile-dev', 'binutils', 'nginx-light',
   'gnutls-bin', 'wget', 'libnss3-tools', 'ruby', 'perl', 'libnet-ssleay-perl', 'php-cli'];
 
 /** @type {readonly { what: string, found: () => boolean }[]} */

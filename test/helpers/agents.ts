@@ -45,9 +45,9 @@ export async function captureAgent({ program, args, env, folder }: AgentRun): Pr
       stdio: ['ignore', descriptor, descriptor],
     });
     const { events, runner } = await captureCommand(launch, { families: ['process', 'tls'] });
-    const text = readFileSync(output, 'utf8');
-    expect(await runner.exit, text).toMatchObject({ exitCode: 0 });
-    return { events, output: text };
+    const printed = readFileSync(output, 'utf8');
+    expect(await runner.exit, printed).toMatchObject({ exitCode: 0 });
+    return { events, output: printed };
   } finally {
     closeSync(descriptor);
   }

@@ -27,12 +27,16 @@ export type Machine = 'x86-64' | 'arm64' | 'other';
 export interface ElfView {
   readonly reader: FileReader;
   readonly machine: Machine;
+  /** Wherever the loader puts it, rather than at the addresses that the file names. */
+  readonly isMovable: boolean;
   /** Hex; null when it has none. */
   readonly buildId: string | null;
   /** PT_LOAD, by address. */
   readonly segments: readonly Segment[];
   /** The executable ones. */
   readonly code: readonly Segment[];
+  /** Constants with addresses in them, which nobody writes once the loader has filled these in; null where they are not set apart. */
+  readonly relro: Segment | null;
   /** null where it is absent: a program needs no section table to run. */
   section(name: string): Section | null;
   /** Where in the file an address is, what a uprobe wants; null where no byte of the file is there. */
@@ -55,9 +59,11 @@ const NAMES_BYTES_MAX = 256 * 1024;
 const NOTES_BYTES_MAX = 64 * 1024;
 const MAGIC = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
 const MACHINES: Readonly<Record<number, Machine>> = { 62: 'x86-64', 183: 'arm64' };
+const ET_DYN = 3;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
 const PT_GNU_EH_FRAME = 0x6474e550;
+const PT_GNU_RELRO = 0x6474e552;
 const SHT_NOBITS = 8;
 const NT_GNU_BUILD_ID = 3;
 
@@ -95,9 +101,11 @@ export function readElfView(reader: FileReader): ElfView | null {
   return {
     reader,
     machine: MACHINES[header.readUInt16LE(18)] ?? 'other',
+    isMovable: header.readUInt16LE(16) === ET_DYN,
     buildId: readBuildId(reader, programHeaders),
     segments,
     code: segments.filter(({ executable }) => executable),
+    relro: programHeaders.filter(({ type }) => type === PT_GNU_RELRO).map(segmentOf)[0] ?? null,
     section: (name) => (sections ??= readSections(reader, header)).get(name) ?? null,
     offsetOf,
     addressOf,
@@ -184,6 +192,6 @@ function isWithin({ offset, length }: Range, size: number): boolean {
 }
 
 /** Addresses of programs have 47 bits: a number holds them exactly. What has more is refused by the checks above. */
-function number64(bytes: Buffer, at: number): number {
+export function number64(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
 }

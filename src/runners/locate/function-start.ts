@@ -8,6 +8,7 @@
  */
 import type { ElfView } from './elf.ts';
 import { windowsOf } from './reader.ts';
+import { operandsInto } from './relative-operands.ts';
 
 /** Longer than any function that we look for. */
 const REACH = 0x2000;
@@ -46,24 +47,13 @@ function* findCalled(elf: ElfView, addresses: readonly number[]): Generator<unde
   for (const segment of elf.code) {
     const toAddress = segment.address - segment.offset;
     for (const { bytes, offset } of windowsOf(elf.reader, segment, CALL_BYTES - 1)) {
-      for (const target of callsInto(bytes, offset + toAddress, range)) if (isNear(target)) called.add(target);
+      for (const { at, target } of operandsInto(bytes, offset + toAddress, [range])) {
+        if (bytes[at - 1] === CALL && isNear(target)) called.add(target);
+      }
       yield;
     }
   }
   return called;
-}
-
-/** No generator: its loop passes every byte of the program, and the engine must make machine code of it. */
-function callsInto(code: Buffer, address: number, { low, high }: { readonly low: number; readonly high: number }): number[] {
-  const targets: number[] = [];
-  const view = new DataView(code.buffer, code.byteOffset, code.length);
-  const end = code.length - CALL_BYTES;
-  for (let at = 0; at <= end; at++) {
-    if (code[at] !== CALL) continue;
-    const target = address + at + CALL_BYTES + view.getInt32(at + 1, true);
-    if (target >= low && target <= high) targets.push(target);
-  }
-  return targets;
 }
 
 /** Bytes that look like a call lead anywhere: a true start comes after an end. */

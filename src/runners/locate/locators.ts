@@ -4,5 +4,6 @@ import { boringssl } from './boringssl.ts';
 import { goCryptoTls } from './go.ts';
 import type { Locator } from './locator.ts';
 import { openssl } from './openssl.ts';
+import { ring } from './ring.ts';
 
-export const LOCATORS: readonly Locator[] = [goCryptoTls, boringssl, openssl, awsLc];
+export const LOCATORS: readonly Locator[] = [goCryptoTls, boringssl, openssl, awsLc, ring];
