@@ -18,6 +18,7 @@ const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['tls', async () => (await import('./tls.ts')).tlsBench],
   ['attach', async () => (await import('./attach.ts')).attachBench],
   ['first-bytes', async () => (await import('./first-bytes.ts')).firstBytesBench],
+  ['locate', async () => (await import('./locate.ts')).locateBench],
   ['start', async () => (await import('./start.ts')).startBench],
   ['store', async () => (await import('./store.ts')).storeBench],
   ['page', async () => (await import('./page.ts')).pageBench],
