@@ -5,9 +5,10 @@
  * with an empty flood uses (start, load, end) is taken off. The file lies in
  * memory where the machine has a tmpfs, so that its disk is not in the figure.
  */
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { CHUNK_BYTES } from './ring.ts';
 import { readReport, runTrace, type CollectorUsage } from './run-program.ts';
 
@@ -16,7 +17,6 @@ const RUNS = 3;
 /** Fast enough to keep the collector busy, slow enough that it is not the ring that is measured. */
 const PER_SECOND = 100_000;
 const MIB = 1024 * 1024;
-const MEMORY_FOLDER = '/dev/shm';
 
 export const chainBench: Bench = {
   name: 'chain',
@@ -32,7 +32,7 @@ interface ChainRun {
 }
 
 async function run(context: BenchContext): Promise<readonly Figure[]> {
-  const directory = existsSync(MEMORY_FOLDER) ? mkdtempSync(join(MEMORY_FOLDER, 'agentsight-bench-')) : context.directory;
+  const directory = mkdtempSync(join(memoryFolder(), 'agentsight-bench-'));
   try {
     return await runIn(directory, context);
   } finally {

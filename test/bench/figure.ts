@@ -23,6 +23,8 @@ export interface BenchContext {
   readonly directory: string;
   /** Compiles test/programs/NAME.c and gives the program's path. */
   compile(name: string, libraries?: readonly string[]): string;
+  /** How often to do what is usually done `usual` times: a tenth of it, at least once, with --quick. */
+  rounds(usual: number): number;
   /** A line of progress. */
   note(text: string): void;
 }
