@@ -1,6 +1,6 @@
 /**
  * What was found in a file, kept from run to run: a small file of JSON per
- * searched file, named by its build id and size. What says that nothing is
+ * searched file, named by its build id and size, or, where it has none, by its inode, times and size. What says that nothing is
  * there is kept as well: it took as long to find.
  *
  * A wrong offset would break the program that is hooked there, so that nothing
@@ -77,9 +77,10 @@ export function createLocatedStore(folder: string): LocatedStore {
   };
 }
 
-/** A file without a build id could be any other of its size: it is searched each time. */
-function pathOf(folder: string, { buildId }: ElfView, { size }: FileReader): string | null {
-  return buildId !== null && /^[0-9a-f]{8,128}$/.test(buildId) ? join(folder, `${buildId}-${size}.json`) : null;
+/** Without a build id it is the file itself that was searched, on this machine, as it was. */
+function pathOf(folder: string, { buildId }: ElfView, { size, identity }: FileReader): string | null {
+  const name = buildId !== null && /^[0-9a-f]{8,128}$/.test(buildId) ? buildId : identity;
+  return name === null ? null : join(folder, `${name}-${size}.json`);
 }
 
 /** null when it is not there, not ours alone, or larger than what we write. */

@@ -7,6 +7,8 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 export interface FileReader {
   /** In bytes, as it was when the file was opened. */
   readonly size: number;
+  /** Which file this is, in which state: changes with its contents, however they were changed. null where it is no file. */
+  readonly identity: string | null;
   /** A buffer of its own; shorter than `length` where the file ends, or where it was cut since. */
   read(offset: number, length: number): Buffer;
   /** The same into `into`; gives the part that was filled. */
@@ -28,9 +30,12 @@ export function openReader(path: string): FileReader {
     }
     return into.subarray(0, filled);
   };
-  const { size } = fstatSync(fd);
+  // Who changes a file may set its time of modification back, not that of its change.
+  const { size: sizeBytes, dev, ino, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  const size = Number(sizeBytes);
   return {
     size,
+    identity: [dev, ino, mtimeNs, ctimeNs].map((number) => number.toString(16)).join('-'),
     // What an ELF header claims is not believed: nothing is allocated beyond the file's end.
     read: (offset, length) => readInto(Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset))), offset),
     readInto,
@@ -45,6 +50,7 @@ export function openReader(path: string): FileReader {
 export function bufferReader(bytes: Buffer): FileReader {
   return {
     size: bytes.length,
+    identity: null,
     read: (offset, length) => Buffer.from(bytes.subarray(offset, offset + Math.max(0, length))),
     readInto: (into, offset) => into.subarray(0, bytes.copy(into, 0, offset, offset + into.length)),
     close: () => undefined,
