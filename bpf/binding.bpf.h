@@ -46,8 +46,9 @@ static __always_inline void send_endpoint(struct cpu_state *cpu, struct traced *
 /* An object over a second socket, after its first was closed, is a second connection: not every free is seen. */
 static __always_inline void restart_connection(struct cpu_state *cpu, struct traced *entry, struct connection *connection)
 {
-	send_close(cpu, entry, connection->id);
+	send_close(cpu, entry, connection);
 	connection->id = next_number(&cpu->connections);
+	connection->is_told = 0;
 	connection->carried[IO_READ] = 0;
 	connection->carried[IO_WRITE] = 0;
 	connection->references = 0;
@@ -88,6 +89,11 @@ static __noinline int bind_connection(struct traced *entry, struct connection *c
 	connection->socket = socket;
 	connection->sock = place->sock;
 	connection->evidence = evidence;
+	connection->is_left_out = !is_selected_port(place->endpoint.local_port, place->endpoint.remote_port);
+	/* What passed before its port was known went out: this tells user space to leave it out. */
+	if (connection->is_left_out && !connection->is_told)
+		return 0;
+	connection->is_told = 1;
 	send_endpoint(cpu, entry, connection, &place->endpoint);
 	return 0;
 }

@@ -85,8 +85,9 @@ static __always_inline void fill_header(struct record_header *header, __u16 kind
 
 /*
  * --port: whether traffic between these ports is wanted; in host order. Ask
- * where both are known. What is not known yet passes: it cannot be told, and
- * user space drops it when it can. Costs nothing where no port is selected.
+ * where both are known: a unix socket has none. What is not known yet passes, and user
+ * space drops it when it can (analyzers/filter.ts). Costs nothing where no
+ * port is selected.
  */
 static __always_inline bool is_selected_port(__u16 local_port, __u16 remote_port)
 {

@@ -29,7 +29,8 @@ struct connection {
 	__u32 evidence;		/* enum tls_evidence */
 	__u32 handshake;	/* enum handshake_state */
 	__u32 library;		/* enum tls_library; 0 while nothing passed */
-	__u32 reserved;
+	__u16 is_left_out;	/* its socket has another port than those selected */
+	__u16 is_told;		/* a record of it was sent */
 	__u64 handshake_start_ns;
 	__u64 handshake_last_ns; /* when its last call returned */
 };
@@ -108,6 +109,9 @@ static __always_inline void send_data(struct cpu_state *cpu, struct traced *entr
 		record->position = __sync_fetch_and_add(&connection->carried[IO_WRITE], carried);
 	else
 		record->position = __sync_fetch_and_add(&connection->carried[IO_READ], carried);
+	if (connection->is_left_out)
+		return;
+	connection->is_told = 1;
 	record->total = carried;
 	record->direction = direction;
 	record->library = library;
@@ -138,14 +142,20 @@ static __always_inline void send_handshake(struct cpu_state *cpu, struct traced 
 	};
 
 	connection->handshake = HANDSHAKE_ENDED;
+	if (connection->is_left_out)
+		return;
+	connection->is_told = 1;
 	fill_header(&record.header, RECORD_TLS_HANDSHAKE, bpf_get_current_task_btf(), entry->root);
 	send_record(cpu, &record.header, sizeof(record));
 }
 
-static __always_inline void send_close(struct cpu_state *cpu, struct traced *entry, __u64 id)
+/* Of a connection as it was: its entry may be another's by now. */
+static __always_inline void send_close(struct cpu_state *cpu, struct traced *entry, const struct connection *connection)
 {
-	struct tls_close record = { .connection = id };
+	struct tls_close record = { .connection = connection->id };
 
+	if (connection->is_left_out && !connection->is_told)
+		return;
 	fill_header(&record.header, RECORD_TLS_CLOSE, bpf_get_current_task_btf(), entry->root);
 	send_record(cpu, &record.header, sizeof(record));
 }
@@ -155,14 +165,16 @@ static __always_inline void close_connection(struct cpu_state *cpu, struct trace
 {
 	struct connection_key key = connection_key(entry, pointer);
 	struct connection *known = bpf_map_lookup_elem(&connections, &key);
-	__u64 id;
+	struct connection last = {};
 
 	if (!known)
 		return;
-	id = known->id;
+	last.id = known->id;
+	last.is_left_out = known->is_left_out;
+	last.is_told = known->is_told;
 	/* Whoever deletes it reports it. */
 	if (bpf_map_delete_elem(&connections, &key) == 0)
-		send_close(cpu, entry, id);
+		send_close(cpu, entry, &last);
 }
 
 #endif

@@ -221,6 +221,20 @@ static __always_inline __u8 content_of_stream(struct socket_state *state, struct
 	return content_of(state, movement);
 }
 
+/* Of a datagram it is the port of its own other side that counts. */
+static __noinline bool is_selected_movement(struct socket_state *state, struct movement *movement)
+{
+	__u16 port = state->endpoint.remote_port;
+	__u8 address[16];
+	__u16 family;
+
+	if (config.port_count == 0)
+		return true;
+	if (state->protocol == NET_UDP && movement->address)
+		read_address(movement->address, &family, &port, address);
+	return is_selected_port(state->endpoint.local_port, port);
+}
+
 static __noinline int move(struct caller *caller, struct socket_state *state, struct movement *movement)
 {
 	struct cpu_state *cpu = this_cpu_state();
@@ -232,6 +246,10 @@ static __noinline int move(struct caller *caller, struct socket_state *state, st
 		return 0;
 	if (state->protocol != NET_UNIX && state->endpoint.local_port == 0)
 		read_endpoint((struct sock *)state->sk, &state->endpoint);
+	if (!is_selected_movement(state, movement)) {
+		__sync_fetch_and_add(&state->carried[direction], movement->bytes);
+		return 0;
+	}
 	if (state->protocol == NET_UDP)
 		content = content_of_datagram(state, movement);
 	else

@@ -161,7 +161,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	read_exe(scratch, task);
 	scratch->cgroup_start = read_cgroup(&scratch->cgroup, scratch->name, task);
-	if (root == 0 && is_selected_program(scratch, task) && make_root(cpu, pid) == 0)
+	if (root == 0 && is_selected_process(scratch, task, bpf_get_current_uid_gid()) && make_root(cpu, pid) == 0)
 		root = pid;
 	if (root != 0 && config.emit_process)
 		send_exec(cpu, scratch, task, bprm, root);
@@ -178,15 +178,16 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *destination, const char *path, str
 	struct scratch *scratch;
 	__u32 pid = task->tgid;
 
-	if (config.cgroup_count == 0 || bpf_map_lookup_elem(&traced, &pid) ||
-	    !is_selected_user(BPF_CORE_READ(task, cred, uid.val)))
+	if (config.cgroup_count == 0 || bpf_map_lookup_elem(&traced, &pid))
 		return 0;
 	cpu = this_cpu_state();
 	scratch = cpu ? take_scratch(cpu) : NULL;
 	if (!scratch)
 		return 0;
+	if (config.exe_count > 0)
+		read_exe(scratch, task);
 	scratch->cgroup_start = read_cgroup(&scratch->cgroup, scratch->name, task);
-	if (is_selected_cgroup(&scratch->cgroup, scratch->cgroup_start) && make_root(cpu, pid) == 0) {
+	if (is_selected_process(scratch, task, BPF_CORE_READ(task, cred, uid.val)) && make_root(cpu, pid) == 0) {
 		fill_header(&record.header, RECORD_PROCESS_JOIN, task, pid);
 		send_record(cpu, &record.header, sizeof(record));
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which processes become traced roots by themselves: at exec, or when they
- * enter a control group. Nothing is looked up that nobody asked for.
+ * enter a control group. Of one kind of selector any will do, of several kinds
+ * all must fit. Nothing is looked up that nobody asked for.
  */
 #ifndef AGENTSIGHT_SELECT_BPF_H
 #define AGENTSIGHT_SELECT_BPF_H
@@ -119,28 +120,29 @@ static __always_inline bool is_selected_exe(struct scratch *scratch)
 	return bpf_map_lookup_elem(&exes, &scratch->exe_key);
 }
 
-/* Of a process that runs a new program now. Its texts are in scratch. */
-static __always_inline bool is_selected_program(struct scratch *scratch, struct task_struct *task)
+static __always_inline bool is_selected_comm(struct task_struct *task)
 {
 	struct comm_key key;
 
-	if (!is_selected_user(bpf_get_current_uid_gid()))
+	bpf_probe_read_kernel(key.comm, sizeof(key.comm), BPF_CORE_READ(task, group_leader, comm));
+	return bpf_map_lookup_elem(&comms, &key);
+}
+
+/* The paths of the process are in scratch. Only where something is selected: selects_programs(). */
+static __always_inline bool is_selected_process(struct scratch *scratch, struct task_struct *task, __u32 uid)
+{
+	if (!is_selected_user(uid))
 		return false;
-	if (config.uid_chooses)
-		return true;
-	if (config.comm_count > 0) {
-		bpf_probe_read_kernel(key.comm, sizeof(key.comm), task->comm);
-		if (bpf_map_lookup_elem(&comms, &key))
-			return true;
-	}
-	if (config.exe_count > 0 && is_selected_exe(scratch))
-		return true;
-	return config.cgroup_count > 0 && is_selected_cgroup(&scratch->cgroup, scratch->cgroup_start);
+	if (config.comm_count > 0 && !is_selected_comm(task))
+		return false;
+	if (config.exe_count > 0 && !is_selected_exe(scratch))
+		return false;
+	return config.cgroup_count == 0 || is_selected_cgroup(&scratch->cgroup, scratch->cgroup_start);
 }
 
 static __always_inline bool selects_programs(void)
 {
-	return config.uid_chooses || config.comm_count > 0 || config.exe_count > 0 || config.cgroup_count > 0;
+	return config.uid_count > 0 || config.comm_count > 0 || config.exe_count > 0 || config.cgroup_count > 0;
 }
 
 #endif

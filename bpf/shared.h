@@ -28,13 +28,11 @@ struct config {
 	__u32 page_bytes;
 	__u32 collector;		/* our own pid: never traced */
 	__u32 follow;			/* children of traced processes are traced */
-	__u32 comm_count;		/* how many of each select; 0: the programs do not look */
+	__u32 comm_count;		/* how many of each select; 0: whatever it is */
 	__u32 exe_count;
 	__u32 cgroup_count;		/* containers included */
-	__u32 uid_count;		/* then roots are of these users */
-	__u32 uid_chooses;		/* they alone make a process a root */
+	__u32 uid_count;
 	__u32 port_count;		/* then traffic is of these ports */
-	__u32 reserved;
 	__u32 uids[MAX_SELECTORS];
 	__u16 ports[MAX_SELECTORS];
 	__u16 plain_ports[MAX_PLAIN_PORTS];	/* sockets at these are taken for plain HTTP; 0: none */

@@ -234,6 +234,8 @@ static __noinline int send_socket(struct record_header *header, struct socket_st
 
 	if (!cpu || !header || !state || !names)
 		return 0;
+	if (!is_selected_port(state->endpoint.local_port, state->endpoint.remote_port))
+		return 0;
 	if (state->protocol == NET_UNIX) {
 		with_names = bpf_ringbuf_reserve(&ring, sizeof(*with_names), 0);
 		if (!with_names)

@@ -101,7 +101,6 @@ bool ReadSelection(Napi::Env env, const Napi::Value& value, Selection* selection
       !ReadTexts(env, object, "containers", {MAX_SELECTORS, kMaxTextBytes}, &selection->containers) ||
       !ReadNumbers(env, object, "uids", {MAX_SELECTORS, 4294967295.0}, &selection->uids) ||
       !ReadNumbers(env, object, "ports", {MAX_SELECTORS, 65535}, &selection->ports) ||
-      !ReadFlag(env, object, "uidChooses", &selection->uid_chooses) ||
       !ReadFlag(env, object, "follow", &selection->follow)) {
     return false;
   }

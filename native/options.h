@@ -17,7 +17,6 @@ struct Selection {
   std::vector<std::string> containers;
   std::vector<uint32_t> uids;
   std::vector<uint32_t> ports;
-  bool uid_chooses = false;
   bool follow = true;
 };
 

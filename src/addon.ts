@@ -13,8 +13,9 @@ export type ProgramFamily = 'process' | 'file' | 'net' | 'tls' | 'stdio';
 
 /**
  * Which processes become traced roots by themselves, at exec or when they
- * enter a control group, and what of the traced ones is kept. bpf/shared.h has
- * the limits; beyond them the options are refused.
+ * enter a control group, and what of the traced ones is kept. Of one kind any
+ * will do (a control group and a container are one kind), of several kinds all
+ * must fit. bpf/shared.h has the limits; beyond them the options are refused.
  */
 export interface Selection {
   /** Names of the thread-group leader, 15 bytes at most. */
@@ -25,19 +26,16 @@ export interface Selection {
   readonly cgroups: readonly string[];
   /** Ids of containers, or how they begin. */
   readonly containers: readonly string[];
-  /** Roots are of these users only; none: of any. */
   readonly uids: readonly number[];
-  /** A process of `uids` is a root whatever else is selected. */
-  readonly uidChooses: boolean;
   /** Children of traced processes are traced. */
   readonly follow: boolean;
-  /** Traffic between other ports is dropped; none: all is kept. */
+  /** Traffic of other ports, at either end, is dropped; none: all is kept. */
   readonly ports: readonly number[];
 }
 
 /** No process by itself, everything of those that are traced. */
 export const NO_SELECTION: Selection = {
-  comms: [], exes: [], cgroups: [], containers: [], uids: [], uidChooses: false, follow: true, ports: [],
+  comms: [], exes: [], cgroups: [], containers: [], uids: [], follow: true, ports: [],
 };
 
 export interface CaptureOptions {

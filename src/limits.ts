@@ -18,6 +18,13 @@ export const LIMITS = {
   /** A filter that people write is a line or two; longer ones, and deeper ones, are refused. */
   whereCharacters: 8192,
   whereDepth: 64,
+  /** Names to trace by, values of every other selector, and bytes of one: as the kernel's programs have it, bpf/shared.h. */
+  selectedNames: 64,
+  selectors: 16,
+  selectorBytes: 255,
+  /** Descriptors that can be chosen one by one, bpf/shared.h, and what can be kept of one call on one, native/capture.cc. */
+  selectedFds: 1024,
+  stdioBytesMax: 64 * MIB,
 
   /** Processes known at once; the oldest is forgotten and counted. A busy build keeps some hundreds. */
   processes: 65_536,

@@ -24,6 +24,8 @@ export interface PipelineOptions {
   readonly sources: readonly Source[];
   /** Lets `tls` chunks through to the sinks. */
   readonly raw: boolean;
+  /** Of which traffic reaches the sinks; none: of all. */
+  readonly ports?: readonly number[];
   readonly redact: boolean;
   /** Of a replay: connections whose `tls` chunks are in the capture, so that their exchanges are made anew. */
   readonly recompute?: ReadonlySet<string>;
@@ -70,7 +72,7 @@ interface Analysis {
 function createAnalysis(options: PipelineOptions): Analysis {
   const httpCounters = createHttpCounters();
   const redactCounters = createRedactCounters();
-  const { nextId, raw, sources, recompute } = options;
+  const { nextId, raw, sources, ports = [], recompute } = options;
   // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
   const clock = recompute === undefined ? { scheduler: asyncScheduler } : {};
   const secrets = options.redact ? { locateSecrets } : {};
@@ -80,7 +82,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
         replayGate(recompute ?? new Set()),
         http({ nextId, raw, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
         redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
-        select({ sources, raw }),
+        select({ sources, raw, ports }),
       ),
     stats: () => [
       { stage: 'http', counters: httpCounters.snapshot() },

@@ -8,6 +8,7 @@
  */
 import { SOURCES } from './event.ts';
 import type { Source } from './event.ts';
+import { LIMITS } from './limits.ts';
 import { closest } from './suggest.ts';
 
 export class BadValue extends Error {
@@ -90,11 +91,46 @@ export function parsePid(text: string): number {
   return pid;
 }
 
+const PORT_MAX = 65_535;
+
 /** 0 means any free port. */
 export function parsePort(text: string): number {
   const port = wholeNumber(text, 'a port');
-  if (port > 65_535) throw new BadValue(`"${text}" is not a port`, 'ports go from 1 to 65535; 0 takes a free one');
+  if (port > PORT_MAX) throw new BadValue(`"${text}" is not a port`, `ports go from 1 to ${PORT_MAX}; 0 takes a free one`);
   return port;
+}
+
+/** A port that something passes. */
+export function parseTrafficPort(text: string): number {
+  const port = wholeNumber(text, 'a port');
+  if (port >= 1 && port <= PORT_MAX) return port;
+  throw new BadValue(`no traffic has port ${port}`, `ports go from 1 to ${PORT_MAX}; the one of the page is --server-port`);
+}
+
+/** `1`, `0-2,7`: descriptors. */
+export function parseDescriptors(text: string): readonly number[] {
+  const most = LIMITS.selectedFds - 1;
+  const chosen = new Set<number>();
+  for (const part of text.split(',')) {
+    const [, first, last = first] = /^\s*(\d{1,10})(?:-(\d{1,10}))?\s*$/.exec(part) ?? [];
+    if (first === undefined || Number(first) > Number(last)) throw new BadValue(`"${part}" is no descriptor`, 'for example 1, or 0-2,7');
+    if (Number(last) > most) throw new BadValue(`descriptors go to ${most}, not ${last}`, '--all-fds takes every one');
+    for (let fd = Number(first); fd <= Number(last); fd++) chosen.add(fd);
+  }
+  return [...chosen];
+}
+
+/** What is kept of one call. */
+export function parseMaxBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes <= LIMITS.stdioBytesMax) return bytes;
+  throw new BadValue(`no more than ${formatSize(LIMITS.stdioBytesMax)} can be kept of one call`);
+}
+
+/** A word that is looked up later. */
+export function parseWord(text: string): string {
+  if (text.trim() === '') throw new BadValue('it cannot be empty');
+  return text;
 }
 
 function wholeNumber(text: string, what: string): number {

@@ -1,14 +1,15 @@
 /**
- * AgentSight's command line in ours: `ssl`, `process`, `stdio`, `system`,
- * `agent`, `record`, `server`, and the flags that its `trace` has and ours has
- * not. Words in, words out; what has no counterpart is told in a notice, never
- * dropped in silence.
+ * AgentSight's command line in ours: `ssl`, `process`, `stdio`, `agent`,
+ * `record`, `server`, and the flags that its `trace` has and ours has not. Words
+ * in, words out; what has no counterpart is told in a notice, never dropped in
+ * silence, and a command that would have nothing to show is refused.
  *
  * Covered is what its versions up to 0.2.4 take, and what they pass on after
- * `--` to their helper programs. Differences that stay: a list of names is taken
- * apart at its commas, a switch may be `--ssl=false` or `--ssl false`, and where
- * AgentSight watches every process for want of a choice, process 1 is traced.
+ * `--` to their helper programs. A list of names is taken apart at its commas, a
+ * switch may be `--ssl=false` or `--ssl false`, and where AgentSight watches
+ * every process for want of a choice, process 1 is traced.
  */
+import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
 
 export interface Translated {
@@ -34,13 +35,10 @@ const ALIASES: Readonly<Record<string, Alias>> = {
   ssl: { command: 'trace', sources: TLS, everything: true, passesOn: true },
   process: { command: 'trace', sources: PROCESS, everything: true, passesOn: true },
   stdio: { command: 'trace', sources: ['stdio'], everything: false, passesOn: true },
-  system: { command: 'trace', sources: ['process'], everything: true, passesOn: true },
   agent: { command: 'trace', sources: [], everything: true, passesOn: false },
   record: { command: 'trace', sources: [], everything: false, passesOn: false },
   server: { command: 'serve', sources: [], everything: false, passesOn: false },
 };
-
-export const AGENTSIGHT_COMMANDS: readonly string[] = Object.keys(ALIASES);
 
 /** What becomes of one flag of theirs. */
 type Rule =
@@ -59,6 +57,7 @@ const FOUND_BY_ITSELF = 'TLS inside of programs is found without --binary-path';
 const ALL_LIBRARIES = 'every TLS library is captured: they cannot be left out one by one';
 const NO_FILTER = 'AgentSight filter expressions are not applied: everything is shown';
 const NO_METRICS = 'processor and memory samples are not taken: the end of a process tells its totals';
+const ANY_DURATION = 'processes of any duration are shown: --duration is not applied';
 const ROTATES = 'files of -o rotate by themselves, at 512 MiB';
 
 /** Flags that only AgentSight has. Whatever is not here passes as it is. */
@@ -66,6 +65,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--ssl': { kind: 'switch', sources: TLS },
   '--process': { kind: 'switch', sources: PROCESS },
   '--stdio': { kind: 'switch', sources: ['stdio'] },
+  '--comm': { kind: 'each', to: '--comm' },
+  '-c': { kind: 'each', to: '--comm' },
   '--ssl-uid': { kind: 'rename', to: '--uid', value: true },
   '--stdio-uid': { kind: 'rename', to: '--uid', value: true },
   '--stdio-comm': { kind: 'each', to: '--comm' },
@@ -92,7 +93,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--cpu-threshold': { kind: 'told', value: true, notice: NO_METRICS },
   '--memory-threshold': { kind: 'told', value: true, notice: NO_METRICS },
   '--no-children': { kind: 'rename', to: '--no-follow', value: false },
-  '--duration': { kind: 'told', value: true, notice: 'processes of any duration are shown: --duration is not applied' },
+  '--duration': { kind: 'told', value: true, notice: ANY_DURATION },
   '--no-openssl': { kind: 'told', value: false, notice: ALL_LIBRARIES },
   '--no-gnutls': { kind: 'told', value: false, notice: ALL_LIBRARIES },
   '--no-nss': { kind: 'told', value: false, notice: ALL_LIBRARIES },
@@ -100,31 +101,42 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--otel-endpoint': { kind: 'told', value: true, notice: 'events are not exported to OpenTelemetry' },
 };
 
-/** Flags of ours that the commands of theirs spell otherwise; in `trace` they are ours already. */
+/** In the commands of theirs; in `trace` these are ours already, or nobody's. */
 const ALIAS_RULES: Readonly<Record<string, Rule>> = {
-  '--comm': { kind: 'each', to: '--comm' },
-  '-c': { kind: 'each', to: '--comm' },
+  ...RULES,
   '-u': { kind: 'rename', to: '--uid', value: true },
-  '-i': { kind: 'told', value: true, notice: NO_METRICS },
+};
+
+/** What sslsniff, process and stdiocap call by one letter means something else before the `--`. */
+const HELPER_RULES: Readonly<Record<string, Rule>> = {
+  ...ALIAS_RULES,
+  '-o': { kind: 'told', value: false, notice: ALL_LIBRARIES },
+  '-g': { kind: 'told', value: false, notice: ALL_LIBRARIES },
+  '-n': { kind: 'told', value: false, notice: ALL_LIBRARIES },
+  '-h': { kind: 'implied', value: false },
+  '-a': { kind: 'implied', value: false },
+  '-d': { kind: 'told', value: true, notice: ANY_DURATION },
 };
 
 /** Their `--mode` of process events: 1 leaves out files. */
 const MODES: Readonly<Record<string, readonly Source[]>> = { 0: PROCESS, 1: ['process'], 2: PROCESS };
 /** What their `trace`, `agent` and `record` show when a switch is given but not this one. */
 const DEFAULT_ON: readonly Source[] = [...TLS, ...PROCESS];
-const TARGETS = ['--pid', '-p', '--comm', '-c', '--uid'];
+const TARGETS = ['--pid', '-p', '--comm', '-c', '--uid', '--exe', '--cgroup', '--container'];
 
+/** Throws USAGE for the command of theirs that ours has no source for. */
 export function translateAgentSight(argv: readonly string[]): Translated {
   const [name = '', ...words] = argv;
+  if (name === 'system') throw noSystem();
   const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
   if (alias === undefined && name !== 'trace') return { argv, notices: [] };
-  const { flags, command } = split(words, alias);
-  const rules = alias === undefined ? RULES : { ...RULES, ...ALIAS_RULES };
-  const taken = take(flags, rules);
+  const { flags, passedOn, command } = split(words, alias);
+  const taken: Taken = { words: [], notices: new Set(), switches: [], mode: null };
+  take(flags, alias === undefined ? RULES : ALIAS_RULES, taken);
+  take(passedOn, alias?.passesOn === true ? HELPER_RULES : ALIAS_RULES, taken);
   const sources = chosenSources(taken, alias);
   const out = [...taken.words, ...(sources.length === 0 ? [] : ['--source', sources.join(',')])];
   const notices = new Set(taken.notices);
-  if (name === 'system') notices.add(NO_METRICS);
   if (alias?.everything === true && command.length === 0 && !out.some(isTarget)) {
     out.push('--pid', '1');
     notices.add('no process was chosen: tracing process 1 and all its descendants');
@@ -133,13 +145,26 @@ export function translateAgentSight(argv: readonly string[]): Translated {
   return { argv: [alias?.command ?? name, ...out, ...launch], notices: [...notices] };
 }
 
+function noSystem(): AgentsightError {
+  return new AgentsightError('USAGE', 'could not run system: processor and memory samples are not taken', {
+    hint: 'agentsight-ts trace --source process -p PID tells at the end of each process what it used in all',
+  });
+}
+
+interface Split {
+  readonly flags: readonly string[];
+  /** Flags after `--`. */
+  readonly passedOn: readonly string[];
+  readonly command: readonly string[];
+}
+
 /** After `--`: a command to launch, or further flags where a command cannot be meant. */
-function split(words: readonly string[], alias: Alias | undefined): { flags: readonly string[]; command: readonly string[] } {
+function split(words: readonly string[], alias: Alias | undefined): Split {
   const at = words.indexOf('--');
-  if (at === -1) return { flags: words, command: [] };
-  const after = words.slice(at + 1);
-  if (alias?.passesOn === true || after[0]?.startsWith('-') === true) return { flags: [...words.slice(0, at), ...after], command: [] };
-  return { flags: words.slice(0, at), command: after };
+  if (at === -1) return { flags: words, passedOn: [], command: [] };
+  const [flags, after] = [words.slice(0, at), words.slice(at + 1)];
+  const isPassedOn = alias?.passesOn === true || after[0]?.startsWith('-') === true;
+  return { flags, passedOn: isPassedOn ? after : [], command: isPassedOn ? [] : after };
 }
 
 interface Taken {
@@ -149,8 +174,7 @@ interface Taken {
   mode: readonly Source[] | null;
 }
 
-function take(flags: readonly string[], rules: Readonly<Record<string, Rule>>): Taken {
-  const taken: Taken = { words: [], notices: new Set(), switches: [], mode: null };
+function take(flags: readonly string[], rules: Readonly<Record<string, Rule>>, taken: Taken): void {
   for (let at = 0; at < flags.length; at++) {
     const word = flags[at] ?? '';
     const equals = word.startsWith('--') ? word.indexOf('=') : -1;
@@ -169,7 +193,6 @@ function take(flags: readonly string[], rules: Readonly<Record<string, Rule>>): 
     }
     if (apply(rule, { inline, next }, taken)) at++;
   }
-  return taken;
 }
 
 interface Given {

@@ -39,6 +39,7 @@ const EXAMPLES: Readonly<Partial<Record<CommandName, string>>> = {
   trace: `
 Launch and watch:      sudo agentsight-ts trace -- python3 agent.py
 Attach, to a file:     sudo agentsight-ts trace --pid 1234 -o trace.jsonl
+Select what runs:      sudo agentsight-ts trace --container web --comm node --port 443
 Pick from the stream:  sudo agentsight-ts trace -c node --json --no-hub | jq .data.url
 `,
 };

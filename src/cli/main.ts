@@ -19,8 +19,7 @@ import type { OutputOptions } from './trace-options.ts';
 
 /** Never returns: ends the process with the command's exit code. */
 export async function run(words: readonly string[]): Promise<never> {
-  const { argv, notices } = translateAgentSight(words);
-  for (const notice of notices) process.stderr.write(`agentsight-ts: ${notice}\n`);
+  const argv = ours(words);
   const failure: FailureOptions = { verbose: isVerbose(argv), launches: argv[0] === 'trace' && argv.includes('--') };
   process.on('uncaughtException', (error) => process.exit(report(error, failure)));
   // A reader that went away (`| head`) is no error of ours; the sink that writes events ends the run by itself.
@@ -28,6 +27,17 @@ export async function run(words: readonly string[]): Promise<never> {
     if (errnoOf(error) !== 'EPIPE') throw error;
   });
   process.exit(await main(argv).catch((error: unknown) => report(error, failure)));
+}
+
+/** The words of AgentSight in ours; what has no counterpart is told, or ends the process. */
+function ours(words: readonly string[]): readonly string[] {
+  try {
+    const { argv, notices } = translateAgentSight(words);
+    for (const notice of notices) process.stderr.write(`agentsight-ts: ${notice}\n`);
+    return argv;
+  } catch (error) {
+    process.exit(report(error, { verbose: false, launches: false }));
+  }
 }
 
 /** The exit code. Throws what could not be done. */
@@ -96,7 +106,7 @@ async function served(options: OutputOptions, run: () => Promise<number>): Promi
 
 function settingFlags(flags: CommandFlags) {
   return {
-    port: flags.port,
+    port: flags.serverPort,
     dataDir: flags.dataDir,
     store: flags.store,
     ringSize: flags.ringSize,
@@ -147,8 +157,8 @@ function printFailure(error: unknown, verbose: boolean): number {
 /** Before the flags are parsed: an error may come from parsing them. */
 function isVerbose(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
-  const ours = end === -1 ? argv : argv.slice(0, end);
-  return ours.includes('-v') || ours.includes('--verbose');
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  return flags.includes('-v') || flags.includes('--verbose');
 }
 
 function helpWidth(): number {

@@ -9,8 +9,8 @@ import type { Source } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { DEFAULT_PORT } from '../paths.ts';
 import {
-  BadValue, SELECTABLE_SOURCES, formatSize, parseComm, parseDirectory, parseDuration, parsePid, parsePort, parseRingSize,
-  parseSources, parseStoreUrl,
+  BadValue, SELECTABLE_SOURCES, formatSize, parseComm, parseDescriptors, parseDirectory, parseDuration, parseMaxBytes, parsePid,
+  parsePort, parseRingSize, parseSources, parseStoreUrl, parseTrafficPort, parseWord,
 } from '../values.ts';
 import type { Parse } from '../values.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';
@@ -21,7 +21,7 @@ export interface CommandFlags extends TraceFlags {
   readonly config?: string;
   readonly verbose?: boolean;
   readonly user?: string;
-  readonly port?: number;
+  readonly serverPort?: number;
   readonly dataDir?: string;
   readonly store?: string;
   readonly ringSize?: number;
@@ -39,10 +39,21 @@ export interface OptionGroup {
 }
 
 const target: OptionGroup = {
-  heading: 'What to trace (one of -p, -c or -- COMMAND; descendants are always followed):',
+  heading: 'What to trace (-- COMMAND, or what fits one value of each kind that is given):',
   options: [
-    repeated('-p, --pid <pid>', 'attach to a running process; repeatable', parsePid),
-    repeated('-c, --comm <name>', 'attach to every process of this name, now and later; repeatable', parseComm),
+    repeated('-p, --pid <pid>', 'a running process; repeatable', parsePid),
+    repeated('-c, --comm <name>', 'processes of this name, now and later; repeatable', parseComm),
+    repeated('--exe <file>', 'processes that run this program, a path or a name on PATH; repeatable', parseWord),
+    repeated('--uid <user>', 'processes of this user, a number or a name; repeatable', parseWord),
+    repeated('--cgroup <path>', 'processes in this control group or below it; repeatable', parseWord),
+    repeated('--container <id>', 'processes in this container, the beginning of its id or a name; repeatable', parseWord),
+    new Option('--no-follow', 'these processes without those that they start (default: all descendants as well)'),
+  ],
+};
+
+const run: OptionGroup = {
+  heading: 'How to run:',
+  options: [
     valued('--user <name>', 'who runs the command and owns the files (default: the user who called sudo, else this one)', String),
     valued('--for <duration>', 'stop after 10s, 5m, 1h … (default: Ctrl-C, or the end of the processes)', parseDuration),
   ],
@@ -54,11 +65,17 @@ const sources = valued(
   parseSources,
 );
 
+const excluded = valued('--exclude-source <list>', 'all but these (default: none of them)', parseSources);
+
 const keep: OptionGroup = {
   heading: 'What to keep:',
   options: [
     sources,
-    new Option('--all-fds', 'stdio of every descriptor (default: 0, 1 and 2)'),
+    excluded,
+    repeated('--port <port>', 'of net, tls and HTTP only what has this port at either end; repeatable', parseTrafficPort),
+    valued('--fds <list>', 'stdio of these descriptors, as 0-2,7 (default: 0-2)', parseDescriptors),
+    new Option('--all-fds', 'stdio of every descriptor (default: those of --fds)'),
+    valued('--max-bytes <size>', `of each call on a descriptor (default: ${formatSize(LIMITS.payloadBytesPerCall)}; the rest is counted)`, parseMaxBytes),
     new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
     new Option('--no-redact', 'leave passwords and keys readable (default: they are masked before anything is written)'),
     valued('--ring-size <size>', `buffer between kernel and collector, a power of two (default: ${formatSize(LIMITS.ringBytes)})`, parseRingSize),
@@ -82,14 +99,17 @@ const output: OptionGroup = {
   ],
 };
 
-const page: OptionGroup = {
+/** Where there is no traffic to choose from, --port can only mean the page's. */
+const pageOf = (flag: '--server-port' | '--port, --server-port'): OptionGroup => ({
   heading: 'Store and page:',
   options: [
-    valued('--port <port>', `port of the page on 127.0.0.1; 0 for a free one (default: ${DEFAULT_PORT})`, parsePort),
+    valued(`${flag} <port>`, `port of the page on 127.0.0.1; 0 for a free one (default: ${DEFAULT_PORT})`, parsePort),
     valued('--data-dir <dir>', 'where the store lies (default: $XDG_DATA_HOME/agentsight-ts; root: /var/lib/agentsight-ts)', parseDirectory),
     valued('--store <url>', 'a ClickHouse server (default: an embedded engine in the data directory)', parseStoreUrl),
   ],
-};
+});
+
+const page = pageOf('--port, --server-port');
 
 const general: OptionGroup = {
   heading: 'General:',
@@ -108,12 +128,13 @@ const internal: OptionGroup = {
 };
 
 export const OPTION_GROUPS = {
-  trace: [target, keep, output, page, general, internal],
+  trace: [target, keep, output, run, pageOf('--server-port'), general, internal],
   replay: [
     {
       heading: 'What to keep:',
       options: [
         sources,
+        excluded,
         new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
         new Option('--no-redact', 'leave what the capture holds readable (default: secrets are masked)'),
       ],
@@ -163,7 +184,7 @@ function parseFlag<T>(flags: string, parse: Parse<T>, text: string): T {
     return parse(text);
   } catch (cause) {
     if (!(cause instanceof BadValue)) throw cause;
-    const name = /--[a-z-]+/.exec(flags)?.[0] ?? flags;
+    const name = flags.match(/--[a-z-]+/g)?.at(-1) ?? flags;
     throw new AgentsightError('USAGE', `could not use ${name}: ${cause.message}`, { cause, hint: cause.hint });
   }
 }

@@ -2,12 +2,14 @@
  * What the commands that produce events are asked to do, with every setting
  * resolved: flags, environment and config file are already weighed.
  */
-import type { ProgramFamily } from '../addon.ts';
+import { CAPTURE_DEFAULTS, type ProgramFamily, type Selection } from '../addon.ts';
 import type { Settings } from '../settings.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';
+import { selectsProcesses } from '../runners/seed.ts';
 import type { User } from '../user.ts';
+import { selectionOf, type SelectorFlags } from './selection.ts';
 
 /** Where events go, and what of them: common to `trace` and `replay`. */
 export interface OutputOptions {
@@ -39,7 +41,7 @@ export interface OutputOptions {
 
 export interface TraceOptions extends OutputOptions {
   readonly pids: readonly number[];
-  readonly comms: readonly string[];
+  readonly selection: Selection;
   /** After `--`; empty when attaching only. */
   readonly command: readonly string[];
   /** What the kernel has to observe for `sources`. */
@@ -48,7 +50,10 @@ export interface TraceOptions extends OutputOptions {
   /** The command was started by its own user, who raised only this collector. */
   readonly held: HeldElsewhere | null;
   readonly ringBytes: number;
+  readonly fds: readonly number[];
   readonly allFds: boolean;
+  /** Kept of one call on a descriptor. */
+  readonly stdioBytesPerCall: number;
 }
 
 export interface ReplayOptions extends OutputOptions {
@@ -57,10 +62,12 @@ export interface ReplayOptions extends OutputOptions {
 }
 
 /** What commander hands over: exactly the flags that were given. */
-export interface TraceFlags extends OutputFlags {
+export interface TraceFlags extends OutputFlags, SelectorFlags {
   readonly pid?: readonly number[];
-  readonly comm?: readonly string[];
   readonly for?: number;
+  readonly fds?: readonly number[];
+  readonly allFds?: boolean;
+  readonly maxBytes?: number;
   readonly held?: HeldElsewhere;
 }
 
@@ -69,6 +76,7 @@ export interface OutputFlags {
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly serve?: boolean;
+  readonly excludeSource?: readonly Source[];
 }
 
 export interface ReplayFlags extends OutputFlags {
@@ -85,28 +93,33 @@ export interface Invocation {
 /** Throws USAGE when the flags contradict each other or choose nothing to trace. */
 export function traceOptions(flags: TraceFlags, command: readonly string[], invocation: Invocation): TraceOptions {
   const pids = [...new Set(flags.pid ?? [])];
-  const comms = [...new Set(flags.comm ?? [])];
-  if (pids.length === 0 && comms.length === 0 && command.length === 0) throw nothingChosen();
+  const selection = selectionOf(flags);
+  if (pids.length === 0 && !selectsProcesses(selection) && command.length === 0) throw nothingChosen();
   if (command.length > 0 && flags.json === true && flags.output === undefined && invocation.stdoutIsTerminal) {
     throw usage(
       'could not trace: --json and the command would both write on this terminal',
       'add -o FILE, or send stdout through a pipe',
     );
   }
+  if (flags.fds !== undefined && flags.allFds === true) throw usage('could not trace: --fds and --all-fds contradict each other', 'leave one out');
   const { settings } = invocation;
-  if (!settings.raw && settings.sources.every((source) => source === 'tls')) {
+  const output = outputOptions(flags, invocation);
+  if (!output.raw && output.sources.every((source) => source === 'tls')) {
     throw usage('could not trace: tls chunks are only kept with --raw', 'add --raw, or choose http and sse');
   }
   return {
-    ...outputOptions(flags, invocation),
+    ...output,
     pids,
-    comms,
+    selection,
     command,
-    families: familiesFor(settings.sources),
+    families: familiesFor(output.sources),
     durationMs: flags.for ?? null,
     held: flags.held ?? null,
     ringBytes: settings.ringSize,
-    allFds: settings.allFds,
+    fds: flags.fds ?? CAPTURE_DEFAULTS.fds,
+    // A list that was typed outranks what a variable or the config file says of all.
+    allFds: flags.fds === undefined && settings.allFds,
+    stdioBytesPerCall: flags.maxBytes ?? CAPTURE_DEFAULTS.stdioBytesPerCall,
   };
 }
 
@@ -122,12 +135,15 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
   if (flags.serve === true && !settings.hub) {
     throw usage('could not keep the page up: there is none without a hub', 'leave --no-hub out; for a replay, add --hub');
   }
+  const excluded = flags.excludeSource ?? [];
+  const sources = settings.sources.filter((source) => !excluded.includes(source));
+  if (sources.length === 0) throw usage('could not show events: --exclude-source leaves no source', 'exclude fewer, or choose others with --source');
   return {
     output: flags.output === undefined ? null : absolute(flags.output),
     hub: settings.hub,
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
-    sources: settings.sources,
+    sources,
     raw: settings.raw,
     redact: settings.redact,
     port: settings.port,
@@ -157,7 +173,7 @@ function absolute(path: string): string {
 function nothingChosen(): AgentsightError {
   return usage(
     'could not trace: nothing was chosen',
-    'attach with -p PID or -c NAME, or launch a command: agentsight-ts trace -- curl https://example.com',
+    'select with -p PID, -c NAME, --uid USER …, or launch a command: agentsight-ts trace -- curl https://example.com',
   );
 }
 

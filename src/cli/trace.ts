@@ -7,7 +7,9 @@ import { keepHeapSmall } from '../heap.ts';
 import { createIdentity } from '../identity.ts';
 import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
 import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
+import { selectsProcesses } from '../runners/seed.ts';
 import { openOutputs } from './outputs.ts';
+import { selectionText } from './selection.ts';
 import { onEndingSignals, reachesCommandByItself, type EndingSignal } from './signals.ts';
 import { blindSpots, plural, summaryLine } from './summary.ts';
 import type { TraceOptions } from './trace-options.ts';
@@ -28,8 +30,8 @@ export async function runTrace(options: TraceOptions): Promise<number> {
     onReaderGone: () => void runner.stop(),
   });
   try {
-    const { sources, raw, redact } = options;
-    pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, raw, redact });
+    const { sources, raw, redact, selection: { ports } } = options;
+    pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, raw, ports, redact });
     return await trace({ options, words, runner, pipeline, url: outputs.url });
   } finally {
     outputs.close();
@@ -69,13 +71,13 @@ async function trace(run: Run): Promise<number> {
 
 function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>): CaptureRunner {
   const [command, ...args] = options.command;
-  const { pids, comms, families, ringBytes, allFds, user, held } = options;
+  const { pids, selection, families, ringBytes, fds, allFds, stdioBytesPerCall, user, held } = options;
   // The command's own output must not run into the events that a pipe takes.
   const stdio = ['inherit', wantsLines(options) ? 2 : 'inherit', 'inherit'] as const;
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
-    identity, pids, selection: { comms }, families, ringBytes, allFds,
+    identity, pids, selection, families, ringBytes, fds, allFds, stdioBytesPerCall,
     launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }
@@ -101,9 +103,10 @@ function announce({ options, words }: Run, ready: CaptureReady | null): void {
   if (ready === null || options.command.length > 0) return;
   const roots = ready.traced.filter(({ root }) => root).map(({ pid, comm }) => `${comm} (${pid})`);
   const others = ready.traced.length - roots.length;
-  const what = roots.length === 0 ? `every ${options.comms.join(' and ')} that starts` : roots.join(', ');
   const more = others === 0 ? '' : ` and ${plural(others, 'descendant')}`;
-  words.tell(`tracing ${what}${more}; Ctrl-C ends`);
+  const running = roots.length === 0 ? [] : [`${roots.join(', ')}${more}`];
+  const toCome = options.pids.length === 0 && selectsProcesses(options.selection) ? [`every process ${selectionText(options.selection)}`] : [];
+  words.tell(`tracing ${[...toCome, ...running].join('; now ')}; Ctrl-C ends`);
 }
 
 function report({ options, words, runner, pipeline }: Run, totals: Totals, durationMs: number): void {
@@ -112,7 +115,11 @@ function report({ options, words, runner, pipeline }: Run, totals: Totals, durat
 }
 
 /** For the page: what the user asked to see. */
-function commandOf({ command, pids, comms }: TraceOptions): readonly string[] {
+function commandOf({ command, pids, selection }: TraceOptions): readonly string[] {
   if (command.length > 0) return command;
-  return [...pids.map((pid) => `pid ${pid}`), ...comms.map((comm) => `comm ${comm}`)];
+  const { comms, exes, uids, cgroups, containers } = selection;
+  const kinds: readonly (readonly [string, readonly (string | number)[]])[] = [
+    ['pid', pids], ['comm', comms], ['exe', exes], ['uid', uids], ['cgroup', cgroups], ['container', containers],
+  ];
+  return kinds.flatMap(([kind, values]) => values.map((value) => `${kind} ${value}`));
 }

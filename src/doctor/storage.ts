@@ -75,7 +75,7 @@ async function checkPort(port: number, user: User): Promise<Check> {
     case 'free':
       return ok('page', `port ${port} is free`);
     case 'foreign':
-      return note('page', `port ${port} is taken by ${state.owner}: a trace takes another one`, 'choose one with --port');
+      return note('page', `port ${port} is taken by ${state.owner}: a trace takes another one`, 'choose one with --server-port');
     case 'hub':
       if (state.health.uid === user.uid) return ok('page', `a hub (${state.health.version}) runs on port ${port}: a trace joins it`);
       return note('page', `a hub of user ${userName(state.health.uid)} runs on port ${port}: a trace takes another one`);

@@ -159,7 +159,7 @@ async function listen(app: FastifyInstance, port: number): Promise<number> {
     if (errnoOf(error) !== 'EADDRINUSE') throw error;
     throw new AgentsightError('PORT_IN_USE', `could not listen on 127.0.0.1:${port}: another program does`, {
       cause: error,
-      hint: 'choose another one with --port',
+      hint: 'choose another one with --server-port',
     });
   }
   return (app.server.address() as AddressInfo).port;

@@ -9,7 +9,8 @@
  * outlive it are given a second (`descendantGraceMs`), so that a daemon left
  * behind does not hold the trace for ever. A run that is attached to processes
  * ends when all of them and their descendants have gone. A run that selects
- * processes by what they are ends only by `stop`.
+ * processes by what they are ends only by `stop`; where pids are given as well,
+ * the selection says what they must be, and chooses nobody else.
  */
 import { Observable, type Subscriber } from 'rxjs';
 import { NO_SELECTION, type Addon, type Batch, type KernelCounters, type ProgramFamily, type Selection } from '../addon.ts';
@@ -88,6 +89,8 @@ class LiveCapture implements CaptureRunner {
   readonly exit: Promise<LaunchExit | null>;
 
   readonly #options: CaptureRunnerOptions;
+  /** What pids must be. */
+  readonly #required: Selection;
   readonly #selection: Selection;
   readonly #processes: ProcessTable;
   readonly #losses = createLossWatch();
@@ -111,7 +114,10 @@ class LiveCapture implements CaptureRunner {
 
   constructor(options: CaptureRunnerOptions) {
     this.#options = options;
-    this.#selection = { ...NO_SELECTION, ...options.selection };
+    const selection = { ...NO_SELECTION, ...options.selection };
+    const { follow, ports } = selection;
+    this.#required = selection;
+    this.#selection = (options.pids ?? []).length === 0 ? selection : { ...NO_SELECTION, follow, ports };
     this.#processes = createProcessTable(options.identity);
     this.ready = new Promise((resolve, reject) => {
       this.#setReady = resolve;
@@ -152,7 +158,7 @@ class LiveCapture implements CaptureRunner {
     if (launch == null && pids.length === 0 && !selectsProcesses(this.#selection)) {
       throw new AgentsightError('USAGE', 'could not start the trace: no process, name or command was given');
     }
-    const roots = pids.map((pid) => resolveTarget(pid, this.#selection.uids));
+    const roots = pids.map((pid) => resolveTarget(pid, this.#required));
     if (launch != null) await this.#hold(launch, launcherPath);
     if (this.#stopped()) return;
     const open = openCapture({

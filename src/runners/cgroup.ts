@@ -1,4 +1,6 @@
 /** The control group of a running process, and what it is selected by: as bpf/cgroup.bpf.h has it. */
+import { statSync } from 'node:fs';
+import { posix } from 'node:path';
 import { readText } from './proc.ts';
 
 /** Version 1 hierarchies that are asked, in this order, where version 2 says nothing. */
@@ -28,4 +30,48 @@ export function isInCgroup(path: string, group: string): boolean {
 /** `id` may be how it begins. A container's monitor, which has the id in its group's name, counts as well. */
 export function isInContainer(path: string, id: string): boolean {
   return ['/', '-', ':'].some((before) => path.includes(before + id));
+}
+
+/** A hierarchy of control groups: where it is mounted, and which of its groups is there. */
+export interface CgroupMount {
+  readonly point: string;
+  readonly root: string;
+}
+
+/** Version 2 first. */
+export function cgroupMounts(): CgroupMount[] {
+  return cgroupMountsIn(readText('/proc/self/mountinfo') ?? '');
+}
+
+/** Of lines of `36 35 0:30 /root /point options - cgroup2 source options`: proc(5). */
+export function cgroupMountsIn(mountinfo: string): CgroupMount[] {
+  const mounts = mountinfo.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , , root = '', point = ''] = before.split(' ');
+    const [type = ''] = after.split(' ');
+    return type === 'cgroup' || type === 'cgroup2' ? [{ type, point: unescaped(point), root: unescaped(root) }] : [];
+  });
+  return mounts.toSorted((a, b) => b.type.localeCompare(a.type)).map(({ point, root }) => ({ point, root }));
+}
+
+/** Spaces and the like are written as octal numbers. */
+function unescaped(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+/** A group by its path, or by its folder below a mount, as the kernel's programs name it; null when there is none. */
+export function findCgroup(text: string, mounts: readonly CgroupMount[]): string | null {
+  const path = posix.normalize(`/${text}`).replace(/(?<=.)\/$/, '');
+  for (const { point, root } of mounts) {
+    if (isInCgroup(path, point) && isFolder(path)) return joined(root, path.slice(point.length));
+  }
+  return mounts.some(({ point }) => isFolder(point + path)) ? path : null;
+}
+
+function joined(root: string, below: string): string {
+  return (root === '/' ? below : root + below) || '/';
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

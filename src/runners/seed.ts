@@ -24,23 +24,25 @@ export interface Seeded {
   readonly root: number;
 }
 
-/** Resolves a pid given by a user: of a thread, its process. Throws TARGET_NOT_FOUND, also for another's than one of `uids`. */
-export function resolveTarget(pid: number, uids: readonly number[]): number {
-  const ids = readIds(pid);
-  if (ids !== null && !Number.isNaN(ids.tgid)) {
-    if (uids.length === 0 || uids.includes(ids.uid)) return ids.tgid;
-    throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: it belongs to user ${ids.uid}`, {
-      hint: 'leave --uid out, or choose that user',
+/** Resolves a pid given by a user: of a thread, its process. Throws TARGET_NOT_FOUND, also for one that the selection leaves out. */
+export function resolveTarget(pid: number, selection: Selection): number {
+  const tgid = readIds(pid)?.tgid ?? Number.NaN;
+  const stat = Number.isNaN(tgid) ? null : readStat(tgid);
+  if (stat === null) {
+    throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: no process has this id`, {
+      hint: 'list the running processes with `ps -e`',
     });
   }
-  throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: no process has this id`, {
-    hint: 'list the running processes with `ps -e`',
+  const reason = whyNotSelected(stat, selection);
+  if (reason === null) return tgid;
+  throw new AgentsightError('TARGET_NOT_FOUND', `could not trace process ${pid}: ${reason}`, {
+    hint: 'selectors of several kinds must all fit: leave one out, or choose another process',
   });
 }
 
 /** Whether processes become roots by themselves. */
-export function selectsProcesses({ comms, exes, cgroups, containers, uidChooses }: Selection): boolean {
-  return uidChooses || comms.length + exes.length + cgroups.length + containers.length > 0;
+export function selectsProcesses({ comms, exes, cgroups, containers, uids }: Selection): boolean {
+  return comms.length + exes.length + cgroups.length + containers.length + uids.length > 0;
 }
 
 /** Running processes that are selected; where children are followed, without those that descend from another one. */
@@ -61,20 +63,20 @@ export function findSelected(selection: Selection): number[] {
   return [...byPid.values()].filter((stat) => selected.has(stat.pid) && !hasMatchingAncestor(stat)).map((stat) => stat.pid);
 }
 
-/** As the programs decide at exec: bpf/select.bpf.h. */
-function isSelected(stat: ProcStat, { comms, exes, cgroups, containers, uids, uidChooses }: Selection): boolean {
-  const { pid } = stat;
-  if (pid === process.pid || hasEnded(stat) || !isOfUser(pid, uids)) return false;
-  if (uidChooses || comms.includes(stat.comm)) return true;
-  const exe = exes.length === 0 ? null : readExe(pid);
-  if (exe !== null && exes.includes(exe)) return true;
-  const cgroup = cgroups.length + containers.length === 0 ? null : readCgroup(pid);
-  if (cgroup === null) return false;
-  return cgroups.some((path) => isInCgroup(cgroup, path)) || containers.some((id) => isInContainer(cgroup, id));
+function isSelected(stat: ProcStat, selection: Selection): boolean {
+  return stat.pid !== process.pid && !hasEnded(stat) && whyNotSelected(stat, selection) === null;
 }
 
-function isOfUser(pid: number, uids: readonly number[]): boolean {
-  return uids.length === 0 || uids.includes(readIds(pid)?.uid ?? -1);
+/** The first selector that does not fit, in words; null when all do. As the programs decide at exec: bpf/select.bpf.h. */
+function whyNotSelected({ pid, comm }: ProcStat, { comms, exes, cgroups, containers, uids }: Selection): string | null {
+  if (comms.length > 0 && !comms.includes(comm)) return `its name is ${comm}`;
+  const uid = uids.length === 0 ? null : readIds(pid)?.uid ?? -1;
+  if (uid !== null && !uids.includes(uid)) return `it belongs to user ${uid}`;
+  const exe = exes.length === 0 ? null : readExe(pid) ?? '';
+  if (exe !== null && !exes.includes(exe)) return exe === '' ? 'its file cannot be told' : `it runs ${exe}`;
+  const cgroup = cgroups.length + containers.length === 0 ? null : readCgroup(pid) ?? '';
+  if (cgroup === null || cgroups.some((path) => isInCgroup(cgroup, path)) || containers.some((id) => isInContainer(cgroup, id))) return null;
+  return cgroup === '' ? 'its control group cannot be told' : `it is in control group ${cgroup}`;
 }
 
 export interface Seeds {

@@ -260,10 +260,14 @@ describeKernel('attaching', () => {
 describeKernel('the collector', () => {
   test('is not traced with the tree that it belongs to, nor is what it starts when that has a traced name', async () => {
     const parent = process.ppid;
-    const run = startCapture({ pids: [parent], selection: { comms: ['true'] }, families: ['process'] });
-    const ready = await run.ready;
-    expect(ready?.traced.map(({ pid }) => pid)).toContain(parent);
-    expect(ready?.traced.map(({ pid }) => pid)).not.toContain(process.pid);
+    const tree = startCapture({ pids: [parent], families: ['process'] });
+    const traced = (await tree.ready)?.traced.map(({ pid }) => pid);
+    await tree.runner.stop();
+    expect(traced).toContain(parent);
+    expect(traced).not.toContain(process.pid);
+
+    const run = startCapture({ selection: { comms: ['true'] }, families: ['process'] });
+    await run.ready;
     const own = spawn('true', [], { stdio: 'ignore' });
     await once(own, 'exit');
     const other = spawn('sh', ['-c', '/bin/true; exit 0'], { stdio: 'ignore' });

@@ -23,7 +23,7 @@ describeKernel('trace with a hub', () => {
     dir.remove();
   });
 
-  const flags = (file: string): string[] => ['trace', '-q', '--data-dir', dataDir, '--port', '0', '-o', file];
+  const flags = (file: string): string[] => ['trace', '-q', '--data-dir', dataDir, '--server-port', '0', '-o', file];
 
   function facts(): HubFacts {
     const found = readHubFacts(dataDir);

@@ -60,7 +60,7 @@ describeKernel('trace -- COMMAND through sudo', () => {
   it('the hub runs as the user, with the run in its store', async () => {
     const dataDir = dir.file('home/data');
     try {
-      const result = await trace(['true'], ['-q', '--data-dir', dataDir, '--port', '0']);
+      const result = await trace(['true'], ['-q', '--data-dir', dataDir, '--server-port', '0']);
       expect(result.code, result.stderr).toBe(0);
       const facts = readHubFacts(dataDir);
       if (facts === undefined) throw new Error('there is no hub.json');

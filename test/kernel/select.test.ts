@@ -47,7 +47,7 @@ describeKernel('selected by user', () => {
   test('is every process of that user, running and to come, and none of others', async () => {
     const before = shell(['before'], UID);
     await waitFor('the shell to run as that user', () => readFileSync(`/proc/${before.pid}/cmdline`, 'utf8').includes('before'));
-    const run = startCapture({ selection: { uids: [UID], uidChooses: true }, families: ['process'] });
+    const run = startCapture({ selection: { uids: [UID] }, families: ['process'] });
     await run.ready;
     spawnSync('sh', ['-c', '/bin/true nobody-of-them']);
     spawnSync('sh', ['-c', `setpriv --reuid=${UID} --clear-groups /bin/true by-a-stranger; exit 0`]);

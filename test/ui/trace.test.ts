@@ -20,7 +20,7 @@ describeKernel('the page while a trace runs', () => {
     page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
     page.setDefaultTimeout(45_000);
     // It repeats until it is told to end, so that the page surely opens while it runs.
-    trace = startCli(['trace', '--data-dir', dir.file('data'), '--port', '0', '--', process.execPath, programPath('demo/main.mjs'), '--repeat', '0']);
+    trace = startCli(['trace', '--data-dir', dir.file('data'), '--server-port', '0', '--', process.execPath, programPath('demo/main.mjs'), '--repeat', '0']);
     await trace.said('live page: ');
     await page.goto(/live page: (\S+)/.exec(trace.stderr())?.[1] ?? '');
   });

@@ -33,6 +33,21 @@ describe('the command line', () => {
     expect(line.command).toEqual(['curl', '--json', '{}', '--', '-p']);
   });
 
+  it('takes each selector as often as it is given', () => {
+    expect(command('trace', '--exe', '/bin/sh', '--uid', 'root', '--uid', '7', '--cgroup', '/a', '--container', 'b', '--port', '443', '--port', '80').flags).toEqual({
+      exe: ['/bin/sh'], uid: ['root', '7'], cgroup: ['/a'], container: ['b'], port: [443, 80],
+    });
+    expect(command('trace', '--no-follow', '--exclude-source', 'net,file', '--fds', '0-2, 7', '--max-bytes', '8K', '--server-port', '0').flags).toEqual({
+      follow: false, excludeSource: ['file', 'net'], fds: [0, 1, 2, 7], maxBytes: 8192, serverPort: 0,
+    });
+  });
+
+  it('takes --port for the port of the page where there is no traffic', () => {
+    for (const name of ['serve', 'doctor']) {
+      for (const flag of ['--port', '--server-port']) expect(command(name, flag, '7000').flags).toEqual({ serverPort: 7000 });
+    }
+  });
+
   it('takes a file for replay, after -- too', () => {
     expect(command('replay', 'a.jsonl', '--hub').args).toEqual(['a.jsonl']);
     expect(command('replay', '--', '-odd.jsonl').args).toEqual(['-odd.jsonl']);
@@ -48,14 +63,20 @@ describe('the command line', () => {
     [['trace', '--source', 'ssl'], 'could not use --source: there is no source "ssl"', 'did you mean tls'],
     [['trace', '--for', 'soon'], 'could not use --for: "soon" is not a duration', '10s'],
     [['trace', '--ring-size', '3M'], "a ring's size is a power of two, not 3M", '2M and 4M'],
-    [['trace', '--port', '70000'], 'could not use --port', '65535'],
+    [['trace', '--port', '70000'], 'could not use --port: no traffic has port 70000', '--server-port'],
+    [['trace', '--port', '0'], 'could not use --port: no traffic has port 0', '--server-port'],
+    [['trace', '--server-port', '70000'], 'could not use --server-port: "70000" is not a port', '65535'],
+    [['trace', '--fds', '0,2-1'], 'could not use --fds: "2-1" is no descriptor', '0-2,7'],
+    [['trace', '--fds', '1024'], 'descriptors go to 1023', '--all-fds'],
+    [['trace', '--max-bytes', '1G'], 'no more than 64M', ''],
+    [['trace', '--exe', ''], 'could not use --exe: it cannot be empty', ''],
     [['serve', '--store', 'ftp://x'], 'http or https, not ftp', 'http://'],
   ])('refuses %j, saying what and what instead', (argv, message, hint) => {
     const error = refusal(...argv);
     expect(error.code).toBe('USAGE');
     expect(error.exitCode).toBe(2);
     expect(error.message).toContain(message);
-    expect(error.hint).toContain(hint);
+    expect(error.hint ?? '').toContain(hint);
   });
 
   it('answers --version and help as text', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { replayOptions, traceOptions } from '../../src/cli/trace-options.ts';
 import type { Invocation, TraceFlags } from '../../src/cli/trace-options.ts';
+import { NO_SELECTION } from '../../src/addon.ts';
 import type { Settings } from '../../src/settings.ts';
 import { AgentsightError } from '../../src/errors.ts';
 
@@ -22,9 +23,9 @@ function refusal(flags: TraceFlags, command: readonly string[], change: Partial<
 
 describe('the options of trace', () => {
   it('join flags and settings, each target once', () => {
-    const options = traceOptions({ pid: [7, 7, 8], comm: ['node'], for: 1000, output: 'x.jsonl' }, [], invocation);
+    const options = traceOptions({ pid: [7, 7, 8], comm: ['node', 'node'], port: [443], for: 1000, output: 'x.jsonl' }, [], invocation);
     expect(options).toMatchObject({
-      pids: [7, 8], comms: ['node'], command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'net', 'stdio'],
+      pids: [7, 8], selection: { ...NO_SELECTION, comms: ['node'], ports: [443] }, command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'net', 'stdio'],
       hub: true, quiet: false, json: false, serve: false, ringBytes: 1 << 20,
     });
   });
@@ -40,7 +41,22 @@ describe('the options of trace', () => {
   });
 
   it('refuse a trace of nothing', () => {
-    expect(refusal({}, [])).toMatchObject({ code: 'USAGE', hint: expect.stringContaining('-p PID') as string });
+    for (const flags of [{}, { port: [443] }, { follow: false }]) {
+      expect(refusal(flags, [])).toMatchObject({ code: 'USAGE', hint: expect.stringContaining('-p PID') as string });
+    }
+  });
+
+  it('leave sources out, of the settings as well', () => {
+    const options = traceOptions({ pid: [7], excludeSource: ['tls', 'http', 'sse'] }, [], invocation);
+    expect([options.sources, options.families]).toEqual([['process', 'stdio'], ['process', 'stdio']]);
+    expect(refusal({ pid: [7], excludeSource: ['stdio'] }, [], { sources: ['stdio'] }).message).toContain('leaves no source');
+  });
+
+  it('take descriptors from the list that was typed, whatever the settings say of all', () => {
+    const all = { ...invocation, settings: { ...settings, allFds: true } };
+    expect(traceOptions({ pid: [7] }, [], all)).toMatchObject({ fds: [0, 1, 2], allFds: true, stdioBytesPerCall: 4 << 20 });
+    expect(traceOptions({ pid: [7], fds: [5], maxBytes: 10 }, [], all)).toMatchObject({ fds: [5], allFds: false, stdioBytesPerCall: 10 });
+    expect(refusal({ pid: [7], fds: [5], allFds: true }, []).message).toContain('contradict');
   });
 
   it('refuse two writers on one terminal, but not through a pipe or beside a file', () => {

@@ -111,9 +111,19 @@ describe('/proc', () => {
   });
 
   test('a process that does not exist is refused by name', () => {
-    expect(codeOf(() => resolveTarget(2 ** 22 + 1, []))).toBe('TARGET_NOT_FOUND');
-    expect(resolveTarget(process.pid, [])).toBe(process.pid);
-    expect(codeOf(() => resolveTarget(process.pid, [(process.getuid?.() ?? 0) + 1]))).toBe('TARGET_NOT_FOUND');
+    expect(codeOf(() => resolveTarget(2 ** 22 + 1, NO_SELECTION))).toBe('TARGET_NOT_FOUND');
+    expect(resolveTarget(process.pid, NO_SELECTION)).toBe(process.pid);
+  });
+
+  test('a process that the selection leaves out is refused, saying why', () => {
+    const own = { comms: [readStat(process.pid)?.comm ?? ''], uids: [process.getuid?.() ?? 0], exes: [process.execPath] };
+    expect(resolveTarget(process.pid, { ...NO_SELECTION, ...own })).toBe(process.pid);
+    for (const [other, reason] of [
+      [{ uids: [4_000_000_000] }, 'it belongs to user'], [{ comms: ['another'] }, 'its name is'],
+      [{ exes: ['/bin/another'] }, `it runs ${process.execPath}`], [{ cgroups: ['/none-such'] }, 'it is in control group'],
+    ] as const) {
+      expect(() => resolveTarget(process.pid, { ...NO_SELECTION, ...own, ...other })).toThrow(reason);
+    }
   });
 
   test('lists this process with our own ids', () => {
