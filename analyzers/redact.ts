@@ -8,7 +8,7 @@
  * made without redaction. A secret that two stdio calls share is not seen.
  */
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, FileEvent, HeaderList, Headers, HttpData, TextEncoding } from '../src/event.ts';
+import type { Event, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
 import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
@@ -119,6 +119,9 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       path: maskText(data.path),
       ...maskHeaders('request', data.request_header_list),
       ...maskHeaders('response', data.response_header_list),
+      request_trailers: maskList(data.request_trailers),
+      response_trailers: maskList(data.response_trailers),
+      grpc: data.grpc === null ? null : maskGrpc(data.grpc),
       request_body: maskBody(data.request_body, data.request_body_encoding),
       response_body: maskBody(data.response_body, data.response_body_encoding),
     };
@@ -133,15 +136,40 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
   }
 
   function maskHeaders(side: 'request' | 'response', list: HeaderList): Partial<HttpData> {
-    const maskedList = list.map(([name, value]) => [name, maskRanges(value, rangesInHeader(name, value))] as const);
+    const maskedList = maskList(list);
     return side === 'request'
       ? { request_header_list: maskedList, request_headers: headersOf(maskedList) }
       : { response_header_list: maskedList, response_headers: headersOf(maskedList) };
+  }
+
+  function maskList(list: HeaderList): HeaderList {
+    return list.map(([name, value]) => {
+      if (value === null) return [name, value] as const;
+      // Without its name, nobody can say that it is no secret.
+      const ranges = name === null ? [{ start: 0, end: value.length }] : rangesInHeader(name, value);
+      return [name, maskRanges(value, ranges)] as const;
+    });
+  }
+
+  function maskGrpc(call: GrpcData): GrpcData {
+    const maskMessage = (message: GrpcMessage): GrpcMessage => ({ ...message, fields: maskFields(message.fields) });
+    return {
+      ...call, message: call.message === null ? null : maskText(call.message),
+      request_messages: call.request_messages.map(maskMessage), response_messages: call.response_messages.map(maskMessage),
+    };
+  }
+
+  function maskFields(fields: readonly ProtobufField[] | null): readonly ProtobufField[] | null {
+    return fields?.map((field) => ({
+      ...field, value: maskBody(field.value, field.encoding) ?? '', fields: maskFields(field.fields),
+    })) ?? null;
   }
 }
 
 function headersOf(list: HeaderList): Headers {
   const headers: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
-  for (const [name, value] of list) (headers[name.toLowerCase()] ??= []).push(value);
+  for (const [name, value] of list) {
+    if (name !== null && value !== null) (headers[name.toLowerCase()] ??= []).push(value);
+  }
   return headers;
 }

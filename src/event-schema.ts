@@ -5,9 +5,9 @@
  */
 import { z } from 'zod';
 import type {
-  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, HttpData, LogData, LossData, NetChunk, NetDns, NetEnd, NetHello,
-  NetSocket, ProbeData, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, TlsChunk, TlsClose, TlsEndpoint,
-  TlsHandshake,
+  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, NetChunk, NetDns,
+  NetEnd, NetHello, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData,
+  TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
 } from './event.ts';
 
 /*
@@ -107,18 +107,33 @@ const stdio = z.object({
 }) satisfies z.ZodType<OnDisk<StdioData>>;
 
 const headers = z.record(z.string(), z.array(z.string()));
-const headerList = z.array(z.tuple([z.string(), z.string()]));
+const headerList = z.array(z.tuple([z.string().nullable(), z.string().nullable()]));
+
+const protobufField: z.ZodType<ProtobufField> = z.object({
+  number: count, wire: z.enum(['varint', 'fixed64', 'bytes', 'fixed32', 'group']), value: z.string(), encoding,
+  get fields() {
+    return z.array(protobufField).nullable();
+  },
+  guessed: z.boolean(),
+});
+const grpcMessages = z.array(z.object({ bytes: count, compressed: z.boolean(), fields: z.array(protobufField).nullable() }));
+const grpc = z.object({
+  service: z.string(), method: z.string(), status: count.nullable(), status_name: z.string().nullable(), message: z.string().nullable(),
+  request_messages: grpcMessages, response_messages: grpcMessages, truncated: z.boolean(),
+}) satisfies z.ZodType<GrpcData>;
 
 const http = z.object({
-  exchange: z.string(), connection: z.string(), endpoint: someEndpoint, tls: z.boolean().default(true), state: z.enum(['complete', 'aborted', 'partial']),
+  exchange: z.string(), connection: z.string(), stream: count.nullable().default(null), pushed: z.boolean().default(false),
+  endpoint: someEndpoint, tls: z.boolean().default(true), state: z.enum(['complete', 'aborted', 'partial']),
   reason: z.string().nullable(), role: z.enum(['client', 'server']), method: z.string(), url: z.string(),
   path: z.string(), host: z.string().nullable(), http_version: z.string(), status: count.nullable(),
   status_text: z.string().nullable(), request_headers: headers, request_header_list: headerList,
-  response_headers: headers, response_header_list: headerList,
+  response_headers: headers, response_header_list: headerList, request_trailers: headerList.default([]),
+  response_trailers: headerList.default([]), unknown_fields: count.default(0),
   request_body: z.string().nullable(), request_body_encoding: encoding, request_body_bytes: count,
   request_body_truncated: z.boolean(), response_body: z.string().nullable(), response_body_encoding: encoding,
   response_body_bytes: count, response_body_truncated: z.boolean(), latency_ms: z.number().nullable(),
-  ttfb_ms: z.number().nullable(), sse_events: count.nullable(), redacted: count,
+  ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count,
 }) satisfies z.ZodType<HttpData>;
 
 const sse = z.object({

@@ -8,9 +8,11 @@
  */
 import type { Endpoint, NetData } from './event-net.ts';
 import type { Errno, FileData } from './event-file.ts';
+import type { GrpcData } from './event-grpc.ts';
 import type { Nanoseconds } from './time.ts';
 
 export type * from './event-file.ts';
+export type * from './event-grpc.ts';
 export type * from './event-net.ts';
 
 /** host + boot + start time + pid: names one process for ever. A bare pid never does. */
@@ -181,7 +183,8 @@ export interface StdioData extends ChunkData {
 export type TextEncoding = 'utf8' | 'base64';
 /** Lower-case header name to all its values, in order. */
 export type Headers = Readonly<Record<string, readonly string[]>>;
-export type HeaderList = readonly (readonly [name: string, value: string])[];
+/** null: what a compressed head refers to was sent before the capture, or in a gap of it. */
+export type HeaderList = readonly (readonly [name: string | null, value: string | null])[];
 
 /**
  * `complete`: both messages were seen whole. `aborted`: the connection or the
@@ -194,6 +197,10 @@ export interface HttpData {
   /** Connection and number on it; also in the `sse` events of this exchange. */
   readonly exchange: string;
   readonly connection: string;
+  /** Number of its stream, in HTTP/2. */
+  readonly stream: number | null;
+  /** The server began it, by a promise. */
+  readonly pushed: boolean;
   /** Both ends of its socket, when they became known. */
   readonly endpoint: Endpoint | null;
   /** Whether it was encrypted. */
@@ -218,6 +225,11 @@ export interface HttpData {
   readonly request_header_list: HeaderList;
   readonly response_headers: Headers;
   readonly response_header_list: HeaderList;
+  /** Fields after the body. */
+  readonly request_trailers: HeaderList;
+  readonly response_trailers: HeaderList;
+  /** Fields of its heads and trailers that are null in the lists, in name or value. */
+  readonly unknown_fields: number;
   /** Decoded of its transfer coding. null when there was none. */
   readonly request_body: string | null;
   readonly request_body_encoding: TextEncoding;
@@ -233,6 +245,8 @@ export interface HttpData {
   readonly ttfb_ms: number | null;
   /** Events of its stream, when the response was `text/event-stream`. */
   readonly sse_events: number | null;
+  /** What it says as a gRPC call, when it is one. */
+  readonly grpc: GrpcData | null;
   /** How many secrets were masked in it. */
   readonly redacted: number;
 }

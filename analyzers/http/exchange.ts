@@ -7,6 +7,9 @@ import type { Message } from './message.ts';
 
 export interface Exchange {
   readonly id: string;
+  /** In HTTP/2. */
+  readonly stream: number | null;
+  readonly pushed: boolean;
   /** In order of creation on its connection. */
   readonly number: number;
   readonly request: Message | null;
@@ -29,13 +32,13 @@ const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_heade
 export function exchangeOf(channel: Channel, id: string, number: number, request: Message): Exchange {
   const { target, method, headers } = request.head;
   return {
-    id, number, request, response: null, ...addressOf(method, target, headers['host']?.[0], originOf(channel, request)),
+    id, stream: null, pushed: false, number, request, response: null, ...addressOf(method, target, headers['host']?.[0], originOf(channel, request)),
     started: request.first.timestamp, suspect: null,
   };
 }
 
 export function exchangeWithoutRequest(id: string, number: number, started: Nanoseconds): Exchange {
-  return { id, number, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
+  return { id, stream: null, pushed: false, number, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
 }
 
 /** What stands before the path of a URL: `https://`, and the server's address for a request that names none. */
@@ -108,6 +111,8 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
     data: {
       exchange: exchange.id,
       connection: channel.connection,
+      stream: exchange.stream,
+      pushed: exchange.pushed,
       endpoint: channel.endpoint,
       tls: channel.tls,
       ...state,
@@ -120,14 +125,23 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       ...responsePart(exchange),
       request_headers: request?.head.headers ?? NO_HEADERS,
       request_header_list: request?.head.list ?? [],
+      request_trailers: request?.trailers ?? [],
+      response_trailers: response?.trailers ?? [],
+      unknown_fields: unknownFields(request) + unknownFields(response),
       request_body: request?.text.text ?? null,
       request_body_encoding: request?.text.encoding ?? 'utf8',
       request_body_bytes: request?.body.total ?? 0,
       request_body_truncated: request?.body.truncated ?? false,
+      grpc: null,
       redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
     },
     id: channel.environment.nextId(), process, session,
   };
+}
+
+function unknownFields(message: Message | null): number {
+  if (message === null) return 0;
+  return [...message.head.list, ...message.trailers].filter(([name, value]) => name === null || value === null).length;
 }
 
 type ResponsePart = Pick<HttpData,

@@ -16,7 +16,9 @@ import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type MaskedHead, type Message, addBody, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
+import { createOpaque } from './opaque.ts';
 import type { End, Protocol } from './protocol.ts';
+import { createSuccessor } from './successor.ts';
 
 interface Lane {
   readonly parser: Http1Parser;
@@ -35,19 +37,21 @@ interface Http1 {
   waiting: Exchange[];
   /** A response came, nothing lost, while several requests waited. */
   pipelined: boolean;
-  /** What follows is another protocol, or cannot be paired. */
-  over: boolean;
+  /** What follows is another protocol, or cannot be paired: this reads it. */
+  successor: Protocol | null;
   exchanges: number;
 }
 
 export function createHttp1(channel: Channel): Protocol {
-  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, over: false, exchanges: channel.firstExchange };
+  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, successor: null, exchanges: channel.firstExchange };
   return {
     data(direction, bytes, position, fresh) {
-      feed(laneOf(http, direction, position).parser, bytes, position, fresh);
+      if (http.successor !== null) http.successor.data(direction, bytes, position, fresh);
+      else feed(laneOf(http, direction, position).parser, bytes, position, fresh);
     },
     missing(direction, position, count, withheld) {
-      skip(laneOf(http, direction, position).parser, position, count, withheld);
+      if (http.successor !== null) http.successor.missing(direction, position, count, withheld);
+      else skip(laneOf(http, direction, position).parser, position, count, withheld);
     },
     end: (end) => endAll(http, end),
   };
@@ -63,7 +67,6 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
   const lane: Lane = { parser, first: http.channel.carrier, firstNumber: 0, exchange: null, message: null };
   http.lanes[direction] = lane;
-  if (http.over) makeOpaque(parser);
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
   return lane;
@@ -116,6 +119,7 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
       channel.hold?.unread(direction, from, to);
       channel.hold?.settle(direction, to);
     },
+    onOpaque: (bytes, at, position) => http.successor?.data(direction, bytes.subarray(at), position, false),
   };
 }
 
@@ -219,10 +223,10 @@ function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): v
 
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
 function upgrade(http: Http1, lane: Lane): void {
-  http.channel.environment.counters.add('opaque_upgraded');
-  emitWhenDone(http, endOf(http, lane, true));
+  const exchange = endOf(http, lane, true);
+  emitWhenDone(http, exchange);
   abandon(http, 'connection changed its protocol');
-  leaveHttp(http);
+  leaveHttp(http, createSuccessor(http.channel, exchange));
 }
 
 /** Requests beyond the limit: the pairing cannot be kept. */
@@ -232,11 +236,11 @@ function overrun(http: Http1): void {
   counters.add('opaque_overrun');
   for (const exchange of http.waiting) exchange.suspect ??= 'too many requests waiting';
   abandon(http, 'too many requests waiting');
-  leaveHttp(http);
+  leaveHttp(http, createOpaque(http.channel));
 }
 
-function leaveHttp(http: Http1): void {
-  http.over = true;
+function leaveHttp(http: Http1, successor: Protocol): void {
+  http.successor = successor;
   for (const lane of lanesOf(http)) makeOpaque(lane.parser);
 }
 
@@ -245,6 +249,7 @@ function endAll(http: Http1, end: End): void {
   const lanes = lanesOf(http).toSorted((a, b) => Number(a.parser.kind === 'response') - Number(b.parser.kind === 'response'));
   for (const lane of lanes) finish(lane.parser, Number.MAX_SAFE_INTEGER, end.clean);
   abandon(http, end.reason);
+  http.successor?.end(end);
   // Every byte that came was read or skipped by now.
   http.channel.hold?.settle('read', Number.MAX_SAFE_INTEGER);
   http.channel.hold?.settle('write', Number.MAX_SAFE_INTEGER);

@@ -2,7 +2,7 @@
  * One HTTP message while it arrives: its head, its body, its event stream, and
  * in raw mode which wire bytes hold its secrets.
  */
-import type { Direction } from '../../src/event.ts';
+import type { Direction, HeaderList } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import { type Head, parseHead } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
@@ -24,6 +24,8 @@ export interface Message {
   /** In raw mode: where the body's bytes came from. */
   readonly wire: WireMap | null;
   stream: EventStream | null;
+  /** Fields after the body, masked. */
+  trailers: HeaderList;
   /** Its body is compressed. */
   readonly encoded: boolean;
   /** Why something of it is missing or cannot be trusted. */
@@ -70,7 +72,7 @@ export function createMessage(
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined ? null : createWireMap(),
-    stream: null,
+    stream: null, trailers: [],
     encoded: coding !== undefined && coding.some((value) => value !== '' && value.toLowerCase() !== 'identity'),
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted, text: NO_TEXT,
   };

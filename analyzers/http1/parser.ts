@@ -101,7 +101,7 @@ function step(p: Http1Parser, bytes: Buffer, at: number): number {
       return bytes.length;
     case AT.seek: return stepSeek(p, bytes, at);
     default:
-      p.handler.onSkipped(p.base + at, p.base + bytes.length);
+      p.handler.onOpaque(bytes, at, p.base + at);
       return bytes.length;
   }
 }

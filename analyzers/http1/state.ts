@@ -23,6 +23,8 @@ export interface Http1Handler {
   onFragment(bytes: Buffer, position: number): void;
   /** Bytes that were skipped: no message was found in them. */
   onSkipped(from: number, to: number): void;
+  /** The rest of the bytes being read, from `at` on, once this is no HTTP/1 any more. */
+  onOpaque(bytes: Buffer, at: number, position: number): void;
 }
 
 export interface Http1Limits {

@@ -47,6 +47,7 @@ export function headers(data: Data, side: 'request' | 'response'): readonly (rea
 }
 
 function headerPair(item: unknown): readonly (readonly [string, string])[] {
-  if (!Array.isArray(item) || typeof item[0] !== 'string') return [];
-  return [[item[0], String(item[1] ?? '')]];
+  if (!Array.isArray(item)) return [];
+  // null: a compressed head referred to what was sent before the capture.
+  return [[String(item[0] ?? '(unknown)'), String(item[1] ?? '')]];
 }
