@@ -86,6 +86,21 @@ export const LIMITS = {
   httpBodyBytesTotal: 64 * MIB,
   /** Requests that wait for a response on one connection (pipelining); more mark the connection lost. */
   httpPendingPerConnection: 256,
+  /** Streams in progress on one HTTP/2 connection: servers allow 100 to 250; at it the oldest is given up and counted. */
+  http2Streams: 1024,
+  /** Bytes in which the next frame is sought after a gap: three frames of the usual 16 KiB. Nobody reads what is before them. */
+  http2SeekBytes: 64 * KIB,
+  /**
+   * Header table of one direction, and of all: the usual one is 4 KiB, browsers ask for 64 KiB. Entries
+   * beyond are forgotten, and fields that refer to them are null.
+   */
+  hpackTableBytes: 64 * KIB,
+  hpackTableBytesTotal: 32 * MIB,
+  /** Messages of one gRPC call that are read, in each direction, and fields of one message, nested ones included. */
+  grpcMessages: 256,
+  protobufFields: 1024,
+  /** Messages in messages: deeper ones stay bytes. */
+  protobufDepth: 8,
   /** The line that tells a chunk's size, its extensions included: Node allows 16 KiB. */
   httpChunkLineBytes: 16 * KIB,
   /**

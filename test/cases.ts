@@ -7,6 +7,7 @@
  *     ```write            one call of the program; `read` for the other direction
  *     GET / HTTP/1.1\r\n   escapes \r \n \t \\ \xHH; the line ends of the file do not count
  *     ```
+ *     ```write frames      lines of HTTP/2 frames, as `frames.ts` reads them
  *     ```read gap=100     100 bytes of that direction are lost before it; `at=100`: it begins there
  *     ```close            the connection is freed
  *     ```options {"limits": {"httpBodyBytes": 10}}
@@ -20,6 +21,7 @@ import { from } from 'rxjs';
 import { type HttpOptions, http } from '../analyzers/http.ts';
 import type { Direction, Event, HttpEvent, SseEvent, TlsEvent } from '../src/event.ts';
 import { nanoseconds } from '../src/time.ts';
+import { framesOf } from './frames.ts';
 
 export interface Block {
   readonly kind: 'write' | 'read' | 'close';
@@ -59,7 +61,7 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: unescape(body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
+      blocks.push({ kind, bytes: info.includes(' frames') ? framesOf(body, unescape) : unescape(body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);

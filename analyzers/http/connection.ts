@@ -9,18 +9,18 @@ import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Channel, carrierOf } from './channel.ts';
 import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
+import { createHttp2 } from './http2.ts';
 import { createOpaque } from './opaque.ts';
 import type { Environment, HttpCounter } from './options.ts';
-import { type Chunk, type ChunkEvent, type Part, ownPart } from './part.ts';
-import { DETECT_BYTES, type End, type Protocol, detect } from './protocol.ts';
+import { type Chunk, type ChunkEvent, type Part, bytesOf, ownPart, spanOf } from './part.ts';
+import type { Detected, End, Protocol } from './protocol.ts';
+import { type Undecided, createUndecided } from './undecided.ts';
 
 interface Lane {
   /** Position of the next byte in order, or -1 before the first. */
   next: number;
   /** Parts that came before an earlier one, by position. */
   late: Part[];
-  /** Parts that are too short to tell the protocol. */
-  undecided: Part[];
 }
 
 export interface Connection {
@@ -40,6 +40,7 @@ interface State {
   readonly channel: Channel;
   readonly hold: Hold | null;
   readonly lanes: Readonly<Record<Direction, Lane>>;
+  readonly undecided: Undecided;
   protocol: Protocol | null;
   ended: boolean;
 }
@@ -55,6 +56,7 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
     },
     hold,
     lanes: { read: createLane(), write: createLane() },
+    undecided: createUndecided(environment),
     protocol: null,
     ended: false,
   };
@@ -75,11 +77,7 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
 }
 
 function createLane(): Lane {
-  return { next: -1, late: [], undecided: [] };
-}
-
-function spanOf(chunk: Chunk): number {
-  return chunk.len + (chunk.withheld ?? 0);
+  return { next: -1, late: [] };
 }
 
 function acceptPart(state: State, part: Part): void {
@@ -138,15 +136,25 @@ function closeGap(state: State, lane: Lane): void {
   const part = lane.late[0];
   if (part === undefined) return;
   const { counters } = state.environment;
-  const { position, direction } = part.chunk;
+  const { position } = part.chunk;
   const count = position - lane.next;
   counters.add('gaps');
   counters.add('gap_bytes', count);
   const from = lane.next;
   lane.next = position;
   carry(state, part);
-  protocolOf(state, 'unknown').missing(direction, from, count, false);
+  miss(state, part, from, count);
   takeLate(state, lane);
+}
+
+function miss(state: State, before: Part, position: number, count: number): void {
+  if (state.protocol === null) {
+    const detected = state.undecided.addGap(before, position, count);
+    if (detected === 'more') return;
+    open(state, detected, before.chunk.direction);
+    carry(state, before);
+  }
+  state.protocol?.missing(before.chunk.direction, position, count, false);
 }
 
 /** A part that begins at or before the next byte in order. */
@@ -158,7 +166,13 @@ function take(state: State, lane: Lane, part: Part): void {
   if (repeated >= span) return;
   lane.next = chunk.position + span;
   carry(state, part);
-  if (state.protocol !== null || !wait(state, lane, part)) give(state, part, repeated);
+  if (state.protocol === null) {
+    const detected = state.undecided.add(part);
+    if (detected === 'more') return;
+    open(state, detected, chunk.direction);
+    carry(state, part);
+  }
+  give(state, part, repeated);
 }
 
 function carry(state: State, { event, chunk }: Part): void {
@@ -174,45 +188,33 @@ function give(state: State, { chunk }: Part, skip: number): void {
     protocol.missing(chunk.direction, position, spanOf(chunk) - skip, true);
     return;
   }
-  const bytes = bufferOf(chunk.payload);
+  const bytes = bytesOf(chunk);
   protocol.data(chunk.direction, skip === 0 ? bytes : bytes.subarray(skip), position, chunk.offset === 0 && skip === 0);
 }
 
-function bufferOf(payload: Uint8Array): Buffer {
-  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-}
-
-/** Chooses the protocol by the first bytes; true while there are too few, and the part waits. */
-function wait(state: State, lane: Lane, part: Part): boolean {
-  // In the middle of a connection nothing can be told but a message's start, when it comes. In a
-  // capture that left out the first bytes, whatever was no HTTP was left out too: that is the same.
-  const position = lane.undecided[0]?.chunk.position ?? part.chunk.position;
-  const seek = position > 0 || part.chunk.withheld !== undefined;
-  const detected = seek ? 'http1' : detect(firstBytes([...lane.undecided, part]));
-  if (detected === 'more') {
-    lane.undecided.push(ownPart(part));
-    return true;
-  }
-  protocolOf(state, detected);
-  carry(state, part);
-  return false;
-}
-
-function firstBytes(parts: readonly Part[]): Buffer {
-  return Buffer.concat(parts.map(({ chunk }) => bufferOf(chunk.payload).subarray(0, DETECT_BYTES))).subarray(0, DETECT_BYTES);
-}
-
-/** The connection's protocol, made as `detected` when there is none; bytes that waited for it come first. */
-function protocolOf(state: State, detected: 'http1' | 'http2' | 'unknown'): Protocol {
-  if (state.protocol !== null) return state.protocol;
-  state.protocol = detected === 'http1' ? createHttp1(state.channel) : openOpaque(state, `opaque_${detected}`);
-  for (const lane of [state.lanes.read, state.lanes.write]) {
-    for (const part of lane.undecided.splice(0)) {
-      carry(state, part);
-      give(state, part, 0);
+/** Makes the connection's protocol, as its bytes of this direction told; what waited for it comes first. */
+function open(state: State, detected: Detected, direction: Direction): void {
+  state.protocol = createProtocol(state, detected, direction);
+  for (const one of state.undecided.waiting.splice(0)) {
+    if (one.kind === 'part') {
+      carry(state, one.part);
+      give(state, one.part, 0);
+    } else {
+      carry(state, one.before);
+      state.protocol.missing(one.before.chunk.direction, one.position, one.count, false);
     }
   }
-  return state.protocol;
+}
+
+function createProtocol(state: State, detected: Detected, direction: Direction): Protocol {
+  const { channel } = state;
+  switch (detected) {
+    case 'http1': return createHttp1(channel);
+    case 'http2-client': return createHttp2(channel, { client: direction, upgraded: null });
+    case 'http2-server': return createHttp2(channel, { client: direction === 'read' ? 'write' : 'read', upgraded: null });
+    case 'http2': return createHttp2(channel, { client: null, upgraded: null });
+    default: return openOpaque(state, 'opaque_unknown');
+  }
 }
 
 function openOpaque(state: State, counter: HttpCounter): Protocol {
@@ -225,6 +227,9 @@ function endConnection(state: State, end: End): void {
   state.ended = true;
   for (const lane of [state.lanes.read, state.lanes.write]) {
     while (lane.late.length > 0) closeGap(state, lane);
+  }
+  for (const one of state.undecided.waiting.splice(0)) {
+    if (one.kind === 'part') state.environment.counters.add('opaque_bytes', spanOf(one.part.chunk));
   }
   state.protocol?.end(end);
   state.hold?.flush();

@@ -1,6 +1,7 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, HttpData, HttpEvent } from '../../src/event.ts';
+import type { Endpoint, GrpcData, HttpData, HttpEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
+import { isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
 import type { Message } from './message.ts';
@@ -30,9 +31,9 @@ const NO_REQUEST = 'request not captured';
 const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_headers'];
 
 export function exchangeOf(channel: Channel, id: string, number: number, request: Message): Exchange {
-  const { target, method, headers } = request.head;
+  const { target, method, headers, authority } = request.head;
   return {
-    id, stream: null, pushed: false, number, request, response: null, ...addressOf(method, target, headers['host']?.[0], originOf(channel, request)),
+    id, stream: null, pushed: false, number, request, response: null, ...addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request)),
     started: request.first.timestamp, suspect: null,
   };
 }
@@ -61,7 +62,7 @@ function authorityOf({ address, port }: Endpoint['remote']): string | null {
 /** The four forms of a request's target (RFC 9112 §3.2), made absolute as §3.3 says. */
 function addressOf(method: string, target: string, hostHeader: string | undefined, { scheme, authority: socket }: Origin): Address {
   const host = hostHeader === undefined || hostHeader === '' ? null : hostHeader;
-  if (method === 'CONNECT') return { url: target, path: '', host: target };
+  if (method === 'CONNECT' && !target.startsWith('/')) return { url: target, path: '', host: target };
   const named = host ?? socket;
   if (target.startsWith('/')) {
     return { url: named === null ? target : `${scheme}${named}${target}`, path: pathOf(target), host };
@@ -132,7 +133,7 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       request_body_encoding: request?.text.encoding ?? 'utf8',
       request_body_bytes: request?.body.total ?? 0,
       request_body_truncated: request?.body.truncated ?? false,
-      grpc: null,
+      grpc: grpcOf(channel, exchange),
       redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
     },
     id: channel.environment.nextId(), process, session,
@@ -144,6 +145,22 @@ function unknownFields(message: Message | null): number {
   return [...message.head.list, ...message.trailers].filter(([name, value]) => name === null || value === null).length;
 }
 
+function grpcOf({ environment }: Channel, { request, response, path }: Exchange): GrpcData | null {
+  const types = [request, response].map((message) => message?.head.headers['content-type']?.[0]);
+  if (!types.some(isGrpc)) return null;
+  const call = readCall({
+    path, requestBody: bytesOf(request), responseBody: bytesOf(response), fields: [...response?.trailers ?? [], ...response?.head.list ?? []],
+    cut: [request, response].some((message) => message !== null && (message.fault !== null || message.body.truncated)),
+  }, environment.limits);
+  environment.counters.add('grpc_calls');
+  if (call.truncated) environment.counters.add('grpc_truncated');
+  return call;
+}
+
+function bytesOf(message: Message | null): Buffer {
+  return message === null || message.text.text === null ? Buffer.alloc(0) : Buffer.from(message.text.text, message.text.encoding);
+}
+
 type ResponsePart = Pick<HttpData,
   | 'status' | 'status_text' | 'response_headers' | 'response_header_list' | 'response_body'
   | 'response_body_encoding' | 'response_body_bytes' | 'response_body_truncated'
@@ -152,7 +169,7 @@ type ResponsePart = Pick<HttpData,
 function responsePart({ request, response }: Exchange): ResponsePart {
   const after = request !== null && response !== null;
   return {
-    status: response?.head.status ?? null,
+    status: response === null || response.head.status === 0 ? null : response.head.status,
     status_text: response?.head.statusText ?? null,
     response_headers: response?.head.headers ?? NO_HEADERS,
     response_header_list: response?.head.list ?? [],

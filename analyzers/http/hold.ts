@@ -14,6 +14,8 @@ interface Mark {
   end: number;
   /** Not a secret: bytes that no parser could read. */
   readonly unread: boolean;
+  /** What stands there instead, where it is not `*`. */
+  readonly bytes: Buffer | null;
 }
 
 interface Side {
@@ -36,6 +38,8 @@ export interface Hold {
   /** The chunk last added stays: keep its bytes without the batch they came in. */
   own(): void;
   mask(direction: Direction, start: number, end: number): void;
+  /** As `mask`, with these bytes. */
+  replace(direction: Direction, start: number, bytes: Buffer): void;
   unread(direction: Direction, start: number, end: number): void;
   /** Everything before `position` is decided. */
   settle(direction: Direction, position: number): void;
@@ -74,7 +78,7 @@ export function createHold(environment: Environment): Hold {
       const held = queue[i] as Held;
       const side = sides[held.chunk.direction];
       if (held.repeated || held.end <= side.settled) continue;
-      addMark(side, Math.max(held.start, side.settled), held.end, true);
+      addMark(side, { start: Math.max(held.start, side.settled), end: held.end, unread: true, bytes: null });
       side.settled = held.end;
     }
     release();
@@ -95,8 +99,9 @@ export function createHold(environment: Environment): Hold {
       environment.counters.add('held_full');
       flush();
     },
-    mask: (direction, start, end) => addMark(sides[direction], start, end, false),
-    unread: (direction, start, end) => addMark(sides[direction], start, end, true),
+    mask: (direction, start, end) => addMark(sides[direction], { start, end, unread: false, bytes: null }),
+    replace: (direction, start, bytes) => addMark(sides[direction], { start, end: start + bytes.length, unread: false, bytes }),
+    unread: (direction, start, end) => addMark(sides[direction], { start, end, unread: true, bytes: null }),
     settle(direction, position) {
       const side = sides[direction];
       if (position <= side.settled) return;
@@ -111,18 +116,19 @@ function cost(chunk: Chunk): number {
   return chunk.len + CHUNK_COST;
 }
 
-function addMark(side: Side, start: number, end: number, unread: boolean): void {
+function addMark(side: Side, mark: Mark): void {
+  const { start, end, unread, bytes } = mark;
   if (end <= start) return;
   const { marks } = side;
   const last = marks.length > side.first ? marks.at(-1) : undefined;
-  if (last !== undefined && last.unread === unread && last.end === start) {
+  if (last !== undefined && last.unread === unread && last.end === start && bytes === null && last.bytes === null) {
     last.end = end;
     return;
   }
-  // Nearly always the last; only trailers are marked before the body that they follow.
+  // Nearly always the last, but for trailers, which are marked before the body that they follow, and for streams.
   let at = marks.length;
   while (at > side.first && (marks[at - 1] as Mark).start > start) at--;
-  marks.splice(at, 0, { start, end, unread });
+  marks.splice(at, 0, mark);
 }
 
 function forgetMarks(side: Side, position: number): void {
@@ -178,6 +184,10 @@ function withhold(event: ChunkEvent, chunk: Chunk, environment: Environment): Ch
 function cover(payload: Buffer, mark: Mark, start: number): void {
   const from = Math.max(0, mark.start - start);
   const to = Math.min(payload.length, mark.end - start);
+  if (mark.bytes !== null) {
+    payload.set(mark.bytes.subarray(start + from - mark.start, start + to - mark.start), from);
+    return;
+  }
   if (!mark.unread) {
     payload.fill(MASK, from, to);
     return;

@@ -18,7 +18,7 @@ import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from 
 import { type MaskedHead, type Message, addBody, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
 import { createOpaque } from './opaque.ts';
 import type { End, Protocol } from './protocol.ts';
-import { createSuccessor } from './successor.ts';
+import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 
 interface Lane {
   readonly parser: Http1Parser;
@@ -224,7 +224,7 @@ function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): v
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
 function upgrade(http: Http1, lane: Lane): void {
   const exchange = endOf(http, lane, true);
-  emitWhenDone(http, exchange);
+  if (exchange === null || !isHttp2Upgrade(exchange)) emitWhenDone(http, exchange);
   abandon(http, 'connection changed its protocol');
   leaveHttp(http, createSuccessor(http.channel, exchange));
 }

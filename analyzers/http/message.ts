@@ -88,6 +88,14 @@ export function openStream(channel: Channel, response: Message, owner: StreamOwn
   response.stream = createEventStream(channel, owner, (ranges, end) => maskBlock(channel, response, ranges, end));
 }
 
+/** The same where a body turns out to be a stream after its beginning was missed. */
+export function openStreamMidway(channel: Channel, message: Message, owner: StreamOwner): void {
+  searchBody(channel, message);
+  message.stream = createEventStream(channel, owner, (ranges, end) => maskBlock(channel, message, ranges, end));
+  message.stream.blocks.position = message.body.seen;
+  message.stream.blocks.start = message.body.seen;
+}
+
 export function addBody(
   channel: Channel, message: Message, bytes: Buffer, start: number, end: number, position: number,
 ): void {

@@ -7,14 +7,16 @@ import type { LocateSecrets } from './mask.ts';
 
 type LimitName =
   | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal'
-  | 'httpPendingPerConnection' | 'httpChunkLineBytes' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes';
+  | 'httpPendingPerConnection' | 'httpChunkLineBytes' | 'http2Streams' | 'http2SeekBytes'
+  | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes';
 export type HttpLimits = { readonly [Name in LimitName]: number };
 
 export const HTTP_COUNTERS = [
   'connections', 'connections_evicted', 'connections_idle',
-  'opaque_http2', 'opaque_unknown', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
+  'opaque_unknown', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
   'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
+  'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated',
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
   'sse_events', 'sse_truncated', 'sse_encoded', 'sse_unfinished',
   'masked', 'withheld_chunks', 'withheld_bytes', 'held_full',
@@ -51,6 +53,8 @@ export interface Environment {
   readonly keepOpaque: boolean;
   /** Body bytes in memory, over all connections. */
   readonly bodies: Budget;
+  /** Header tables of HTTP/2 in memory. */
+  readonly tables: Budget;
   /** Bytes of chunks that wait for their masks. */
   readonly held: Budget;
   emit(event: Event): void;
@@ -68,6 +72,7 @@ export function createEnvironment(options: HttpOptions, emit: (event: Event) => 
     raw: (options.raw ?? false) && !(keepOpaque && options.locateSecrets === undefined),
     keepOpaque,
     bodies: { limit: limits.httpBodyBytesTotal, used: 0 },
+    tables: { limit: limits.hpackTableBytesTotal, used: 0 },
     held: { limit: limits.rawHeldBytes, used: 0 },
     emit,
   };

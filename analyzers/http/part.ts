@@ -10,6 +10,15 @@ export interface Part {
   readonly chunk: Chunk;
 }
 
+/** Bytes that it stands for, there or left out. */
+export function spanOf(chunk: Chunk): number {
+  return chunk.len + (chunk.withheld ?? 0);
+}
+
+export function bytesOf({ payload }: Chunk): Buffer {
+  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
 /** The event with another chunk in it, made of its own. */
 export function withChunk(event: ChunkEvent, chunk: Chunk): ChunkEvent {
   return { ...event, data: chunk } as ChunkEvent;

@@ -1,9 +1,10 @@
 /**
  * What a connection speaks, told by its first bytes; each protocol is one
- * implementation of `Protocol`. HTTP/2 and others join here.
+ * implementation of `Protocol`. Others join here.
  */
 import type { Direction } from '../../src/event.ts';
 import { CR, LF } from '../http1/bytes.ts';
+import { FRAME_HEADER_BYTES, PREFACE, TYPE } from '../http2/frame.ts';
 import { guess } from '../http1/start-line.ts';
 
 export interface End {
@@ -21,13 +22,9 @@ export interface Protocol {
   end(end: End): void;
 }
 
-export type Detected = 'http1' | 'http2' | 'unknown' | 'more';
+/** Of HTTP/2: whether these bytes come from the client or the server, where they are the connection's first. */
+export type Detected = 'http1' | 'http2' | 'http2-client' | 'http2-server' | 'unknown' | 'more';
 
-/** The connection preface of RFC 9113 §3.4. */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-/** A frame header of HTTP/2, and its type SETTINGS: what a server sends first. */
-const FRAME_HEADER_BYTES = 9;
-const SETTINGS = 4;
 /** No more bytes than these are needed to decide. */
 export const DETECT_BYTES = 64;
 
@@ -35,16 +32,17 @@ export function detect(bytes: Buffer): Detected {
   let at = 0;
   while (bytes[at] === CR || bytes[at] === LF) at++;
   if (at === bytes.length) return bytes.length < DETECT_BYTES ? 'more' : 'unknown';
-  if (at === 0 && isPrefix(bytes, PREFACE)) return bytes.length >= 16 ? 'http2' : 'more';
+  if (at === 0 && isPrefix(bytes, PREFACE)) return bytes.length >= 16 ? 'http2-client' : 'more';
   if (at === 0 && bytes[0] === 0) return detectSettings(bytes);
   const kind = guess(bytes, at, bytes.length);
   if (kind === 'more') return bytes.length < DETECT_BYTES ? 'more' : 'unknown';
   return kind === 'other' ? 'unknown' : 'http1';
 }
 
+/** What a server sends first. */
 function detectSettings(bytes: Buffer): Detected {
-  if (bytes.length < FRAME_HEADER_BYTES) return bytes.length > 3 && bytes[3] !== SETTINGS ? 'unknown' : 'more';
-  return bytes[3] === SETTINGS && bytes.readUInt32BE(5) === 0 ? 'http2' : 'unknown';
+  if (bytes.length < FRAME_HEADER_BYTES) return bytes.length > 3 && bytes[3] !== TYPE.settings ? 'unknown' : 'more';
+  return bytes[3] === TYPE.settings && bytes.readUInt32BE(5) === 0 ? 'http2-server' : 'unknown';
 }
 
 function isPrefix(bytes: Buffer, of: Buffer): boolean {

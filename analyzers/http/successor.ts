@@ -4,11 +4,22 @@
  */
 import type { Channel } from './channel.ts';
 import type { Exchange } from './exchange.ts';
+import { createHttp2 } from './http2.ts';
 import { createOpaque } from './opaque.ts';
 import type { Protocol } from './protocol.ts';
 
-/** `exchange` is over and was emitted; null when its request and response were not told apart. */
-export function createSuccessor(channel: Channel, _exchange: Exchange | null): Protocol {
+/** `exchange` is over and was emitted, but for `isHttp2Upgrade`; null when its request was not told from others. */
+export function createSuccessor(channel: Channel, exchange: Exchange | null): Protocol {
+  if (exchange !== null && isHttp2Upgrade(exchange)) {
+    return createHttp2(channel, { client: exchange.request?.direction ?? null, upgraded: exchange });
+  }
   channel.environment.counters.add('opaque_upgraded');
   return createOpaque(channel);
+}
+
+/** 101 to `Upgrade: h2c` (RFC 7540 §3.2) is no answer: that comes on stream 1. */
+export function isHttp2Upgrade({ request, response }: Exchange): boolean {
+  const asked = request?.head.headers['upgrade']?.some((value) => value.toLowerCase().split(/[\s,]+/).includes('h2c')) ?? false;
+  const told = response?.head.status === 101 && (response.head.headers['upgrade']?.some((value) => value.toLowerCase() === 'h2c') ?? false);
+  return asked && told && request?.done === true;
 }

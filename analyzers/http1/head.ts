@@ -14,16 +14,19 @@ import type { MessageKind } from './start-line.ts';
 
 export interface Head {
   readonly kind: MessageKind;
-  /** `1.0` or `1.1`. */
+  /** `1.0`, `1.1` or `2`. */
   readonly version: string;
   /** Of a request; empty in a response. */
   readonly method: string;
   readonly target: string;
-  /** Of a response; 0 in a request. */
+  /** Of a response; 0 in a request, and where it is not known. */
   readonly status: number;
   readonly statusText: string;
   readonly headers: Headers;
   readonly list: HeaderList;
+  /** In HTTP/2: what stands for `Host`, and what an extended CONNECT asks for. */
+  readonly authority: string | null;
+  readonly protocol: string | null;
   /** Why the framing cannot be trusted. */
   readonly fault: string | null;
 }
@@ -49,7 +52,7 @@ export function parseHead(bytes: Buffer, kind: MessageKind): Head {
     fault = addHeader(text, at, end, headers, list);
     at = newline + 1;
   }
-  return { kind, ...start, headers, list, fault };
+  return { kind, ...start, headers, list, authority: null, protocol: null, fault };
 }
 
 function decode(bytes: Buffer): string {

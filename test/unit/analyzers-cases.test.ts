@@ -18,7 +18,7 @@ function* everySplit({ blocks }: Case): Generator<(block: number) => readonly nu
   }
 }
 
-for (const folder of ['http', 'sse']) {
+for (const folder of ['http', 'http2', 'sse']) {
   describe(folder, { timeout: 30_000 }, () => {
     for (const one of readCases(folder)) {
       it(`${one.name}: expected events`, () => {

@@ -7,19 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Range } from '../../analyzers/http.ts';
 import type { Direction, TlsEvent } from '../../src/event.ts';
 import { analyze, chunk, closing } from '../cases.ts';
-
-/** mulberry32: small, good enough, and the same everywhere. */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
-
-type Random = ReturnType<typeof generator>;
+import { type Random, generator } from '../helpers/random.ts';
 
 const WORDS = ['GET / HTTP/1.1\r\n', 'HTTP/1.1 200 OK\r\n', '\r\n', '\n', 'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n',
   '5\r\nhello\r\n', '0\r\n\r\n', 'data: x\n\n', ' ', 'a: b\r\n', '\r', 'PRI * HTTP/2.0', 'Content-Type: text/event-stream\r\n', ':', 'sk-hunterhunter', '\0\xff'];

@@ -1,0 +1,178 @@
+/**
+ * The streams of one HTTP/2 connection: each is one exchange, so nothing has to
+ * be paired. Messages are kept by the direction that they went, because which
+ * of the two asks may become known late.
+ */
+import type { Direction } from '../../src/event.ts';
+import type { Nanoseconds } from '../../src/time.ts';
+import type { Channel } from './channel.ts';
+import type { StreamOwner } from './event-stream.ts';
+import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
+import { type Message, endMessage } from './message.ts';
+import type { End, Protocol } from './protocol.ts';
+import type { Settled } from './settled.ts';
+import { createSuccessor } from './successor.ts';
+
+export interface Stream {
+  readonly number: number;
+  /** Its exchange. */
+  readonly id: string;
+  readonly channel: Channel;
+  readonly messages: Record<Direction, Message | null>;
+  /** Why something of this direction may be missing: its head, bytes of its body, its end. */
+  readonly suspect: Record<Direction, string | null>;
+  readonly pushed: boolean;
+  /** Reads what comes after a CONNECT that was granted. */
+  tunnel: Protocol | null;
+}
+
+export interface Streams {
+  readonly channel: Channel;
+  readonly settled: Settled | null;
+  readonly open: Map<number, Stream>;
+  /** Of those that are over: what still comes for them is late. Oldest first. */
+  readonly closed: Set<number>;
+  /** The direction of requests, from when it is known. */
+  client: Direction | null;
+  /** Nothing is missing of a direction so far. */
+  readonly whole: Record<Direction, boolean>;
+  /** What the last GOAWAY said, when that was an error. */
+  goaway: string | null;
+}
+
+/** Late frames come within a round trip. */
+const CLOSED_STREAMS = 4096;
+
+export function opposite(direction: Direction): Direction {
+  return direction === 'read' ? 'write' : 'read';
+}
+
+export function isClosed(streams: Streams, number: number): boolean {
+  return streams.closed.has(number);
+}
+
+/** The stream, made when there is none. `id`: of an exchange that began elsewhere. */
+export function openStreamOf(streams: Streams, number: number, options: { readonly pushed?: boolean; readonly id?: string } = {}): Stream {
+  const known = streams.open.get(number);
+  if (known !== undefined) return known;
+  const { channel, open } = streams;
+  const { limits, counters } = channel.environment;
+  if (open.size >= limits.http2Streams) {
+    for (const oldest of open.values()) {
+      counters.add('streams_overrun');
+      for (const direction of ['read', 'write'] as const) oldest.suspect[direction] ??= 'too many streams';
+      close(streams, oldest, 'too many streams');
+      break;
+    }
+  }
+  const stream: Stream = {
+    number, id: options.id ?? `${channel.connection}#${number}`, channel: streams.settled?.channelOf(number) ?? channel,
+    messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, tunnel: null,
+  };
+  open.set(number, stream);
+  return stream;
+}
+
+export function ownerOf(streams: Streams, stream: Stream): StreamOwner {
+  return {
+    id: stream.id,
+    get url() {
+      return exchangeFrom(streams, stream).url;
+    },
+    get started(): Nanoseconds {
+      return exchangeFrom(streams, stream).started;
+    },
+  };
+}
+
+/** A message has ended, whole. */
+export function endSide(streams: Streams, stream: Stream, direction: Direction): void {
+  const message = stream.messages[direction];
+  if (message === null || message.done) return;
+  message.last = stream.channel.carrier.timestamp;
+  if (isAsLongAsTold(message)) stream.suspect[direction] = null;
+  else message.fault ??= stream.suspect[direction];
+  endMessage(stream.channel, message, true);
+  streams.settled?.end(direction, stream.number);
+}
+
+/** Then nothing of it was in a gap. */
+function isAsLongAsTold({ head, body }: Message): boolean {
+  return head.headers['content-length']?.[0] === String(body.seen);
+}
+
+/** Closes the stream when its exchange is as whole as it can become. */
+export function closeWhenDone(streams: Streams, stream: Stream): void {
+  if (stream.tunnel !== null) return;
+  const client = clientOf(streams);
+  const request = stream.messages[client];
+  const response = stream.messages[opposite(client)];
+  if (response?.done !== true) return;
+  if (request?.done === true) close(streams, stream, '');
+  // Of a request with a gap the end may be lost; of one that was not seen nothing will come.
+  else if (request === null ? !streams.whole[client] : stream.suspect[client] !== null) close(streams, stream, 'end of the request not captured');
+}
+
+/** 2xx to CONNECT: the exchange is over, and the stream carries another protocol. */
+export function tunnelWhenGranted(streams: Streams, stream: Stream): void {
+  const { client } = streams;
+  if (client === null || stream.tunnel !== null) return;
+  const request = stream.messages[client];
+  const response = stream.messages[opposite(client)];
+  if (request?.head.method !== 'CONNECT' || response === null || response.head.status < 200 || response.head.status > 299) return;
+  for (const direction of ['read', 'write'] as const) endSide(streams, stream, direction);
+  const exchange = exchangeFrom(streams, stream);
+  emitExchange(stream.channel, exchange, '');
+  stream.tunnel = createSuccessor(stream.channel, exchange);
+  stream.messages.read = null;
+  stream.messages.write = null;
+}
+
+/** Ends what is in progress and emits the exchange. `reason`: why it is not whole. */
+export function close(streams: Streams, stream: Stream, reason: string): void {
+  const { open, closed, settled } = streams;
+  open.delete(stream.number);
+  closed.add(stream.number);
+  for (const oldest of closed) {
+    if (closed.size <= CLOSED_STREAMS) break;
+    closed.delete(oldest);
+  }
+  for (const direction of ['read', 'write'] as const) {
+    const message = stream.messages[direction];
+    if (message !== null && !message.done) endMessage(stream.channel, message, false);
+    settled?.end(direction, stream.number);
+  }
+  if (stream.tunnel !== null) stream.tunnel.end({ reason, clean: true });
+  else if (stream.messages.read !== null || stream.messages.write !== null) emitExchange(stream.channel, exchangeFrom(streams, stream), reason);
+}
+
+/** Frames of this direction are missing: what has not ended may have, and what has not begun too. */
+export function suspectAll(streams: Streams, direction: Direction, reason: string): void {
+  streams.whole[direction] = false;
+  for (const stream of streams.open.values()) {
+    if (stream.messages[direction]?.done !== true) stream.suspect[direction] ??= reason;
+  }
+  // What waited for its request will not see it.
+  for (const stream of streams.open.values()) closeWhenDone(streams, stream);
+}
+
+export function closeAll(streams: Streams, { reason, clean }: End): void {
+  const why = clean ? streams.goaway ?? reason : reason;
+  for (const stream of [...streams.open.values()].toSorted((a, b) => a.number - b.number)) close(streams, stream, why);
+}
+
+/** Where nothing told, the traced program is taken for the client, as nearly all are. */
+function clientOf({ client }: Streams): Direction {
+  return client ?? 'write';
+}
+
+function exchangeFrom(streams: Streams, stream: Stream): Exchange {
+  const client = clientOf(streams);
+  const { messages, suspect, number, id, pushed, channel } = stream;
+  const request = messages[client];
+  const response = messages[opposite(client)];
+  const exchange = request === null
+    ? exchangeWithoutRequest(id, number, response?.first.timestamp ?? channel.carrier.timestamp)
+    : exchangeOf(channel, id, number, request);
+  return { ...exchange, stream: number, pushed, response, suspect: suspect[client] ?? suspect[opposite(client)] };
+}

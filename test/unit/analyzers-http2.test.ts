@@ -1,0 +1,172 @@
+/** HTTP/2 on the operator: directions interleaved, gaps, and real traffic of Node's own implementation. */
+import { describe, expect, it } from 'vitest';
+import { createHttpCounters } from '../../analyzers/http.ts';
+import type { Direction, TlsEvent } from '../../src/event.ts';
+import { type Case, analyze, chunk, chunksOf, readCases } from '../cases.ts';
+import { generator, type Random } from '../helpers/random.ts';
+import { type Record as Recorded, recordTraffic } from '../helpers/http2-traffic.ts';
+
+const whole = () => [];
+const cases = readCases('http2').filter(({ name }) => !name.includes('Upgraded'));
+type Derived = Readonly<Record<string, unknown>>;
+
+/** The two directions in any order against each other, each in its own. */
+function interleaved(all: readonly TlsEvent[], random: Random): TlsEvent[] {
+  const lanes = (['read', 'write'] as const).map((direction) =>
+    all.filter(({ data }) => data.event === 'DATA' && data.direction === direction));
+  const mixed: TlsEvent[] = [];
+  while (lanes.some((lane) => lane.length > 0)) {
+    const lane = lanes[random(2)] as TlsEvent[];
+    const next = lane.shift();
+    if (next !== undefined) mixed.push(next);
+  }
+  return [...mixed, ...all.filter(({ data }) => data.event !== 'DATA')];
+}
+
+/** What an exchange says, apart from when. */
+function essence(one: Derived): string {
+  return JSON.stringify(['exchange', 'method', 'path', 'status', 'request_body', 'response_body', 'request_header_list', 'response_header_list', 'response_trailers']
+    .map((name) => one[name]));
+}
+
+function exchanges(derived: readonly Derived[]): Derived[] {
+  return derived.filter((one) => one['source'] === 'http');
+}
+
+function byteChunks(one: Case): TlsEvent[] {
+  return chunksOf(one.blocks, (_block, length) => Array.from({ length: Math.max(0, Math.ceil(length / 5) - 1) }, (_, i) => (i + 1) * 5));
+}
+
+describe('directions interleaved at random', { timeout: 60_000 }, () => {
+  for (const one of cases.filter(({ name }) => (name.startsWith('messages') || name.startsWith('grpc')) && !isTunnel(name))) {
+    it(`${one.name}: the same exchanges`, () => {
+      const expected = exchanges(analyze(chunksOf(one.blocks, whole)).derived).map(essence).toSorted();
+      for (let seed = 0; seed < 30; seed++) {
+        const { derived } = analyze(interleaved(byteChunks(one), generator(seed)));
+        expect(exchanges(derived).map(essence).toSorted(), `seed ${seed}`).toEqual(expected);
+      }
+    });
+  }
+});
+
+/** What comes before the grant of a CONNECT is its body, and what comes after is not. */
+function isTunnel(name: string): boolean {
+  return name.includes('CONNECT');
+}
+
+describe('a gap anywhere', { timeout: 60_000 }, () => {
+  // Without its reset, the late end of an answer is an end.
+  for (const one of cases.filter(({ name }) => !isTunnel(name) && !name.includes('reset by the client'))) {
+    it(`${one.name}: no exchange is wrong`, () => {
+      const right = new Set(exchanges(analyze(chunksOf(one.blocks, whole)).derived).map((all) => essence(known(all))));
+      for (let seed = 0; seed < 60; seed++) {
+        const random = generator(seed);
+        const parts = byteChunks(one);
+        const from = random(parts.length);
+        const dropped = new Set(Array.from({ length: 1 + random(6) }, (_, i) => parts[from + i]));
+        for (const found of exchanges(analyze(parts.filter((event) => !dropped.has(event))).derived)) {
+          if (found['state'] === 'complete') expect(right, `seed ${seed}`).toContain(essence(known(found)));
+        }
+      }
+    });
+  }
+
+  /** Without fields that a lost table can make unknown. */
+  function known(one: Derived): Derived {
+    return { ...one, request_header_list: null, response_header_list: null };
+  }
+});
+
+function events(records: readonly Recorded[]): TlsEvent[] {
+  return records.map(({ connection, direction, bytes, position }, i) => chunk({ connection, direction, bytes, position, timeMs: i / 100 }));
+}
+
+function expectRightPair(one: Derived): void {
+  const path = String(one['path']);
+  const body = one['response_body'];
+  const [id] = (one['response_headers'] as Record<string, string[]>)['x-id'] ?? [];
+  if (path !== '' && id !== undefined) expect(`/r/${id}`).toBe(path);
+  if (path !== '' && typeof body === 'string' && body.startsWith('id=')) expect(path).toBe(`/r/${/^id=(\d+);/.exec(body)?.[1]}`);
+  const request = one['request_body'];
+  if (path !== '' && typeof request === 'string' && request.startsWith('ask=')) expect(path).toBe(`/r/${/^ask=(\d+);/.exec(request)?.[1]}`);
+}
+
+describe("traffic of Node's HTTP/2", { timeout: 240_000 }, () => {
+  it('10,000 requests over 100 connections give 10,000 right pairs, with and without lost records', async () => {
+    const records = await recordTraffic({ connections: 100, requestsPerConnection: 100 });
+    const counters = createHttpCounters();
+    const found = exchanges(analyze(events(records), { counters }).derived);
+    expect(found).toHaveLength(10_000);
+    for (const one of found) {
+      expect(one).toMatchObject({ state: 'complete', reason: null, unknown_fields: 0 });
+      expectRightPair(one);
+    }
+    expect(new Set(found.map((one) => one['path'])).size).toBe(10_000);
+    expect(counters.snapshot()).toMatchObject({ responses_unpaired: 0, hpack_errors: 0, resynchronised: 0, opaque_bytes: 0 });
+
+    const random = generator(1);
+    const dropped = records.filter(() => random(100) === 0);
+    const touched = touchedExchanges(records, dropped);
+    const left = exchanges(analyze(events(records.filter((record) => !dropped.includes(record)))).derived);
+    for (const one of left) expectRightPair(one);
+    const untouched = left.filter((one) => !touched.has(String(one['exchange'])));
+    const complete = untouched.filter((one) => one['state'] === 'complete').length;
+    expect(touched.size).toBeGreaterThan(20);
+    expect(complete).toBeGreaterThan(0.95 * (10_000 - touched.size));
+  });
+});
+
+/** The exchanges of which a dropped record held bytes, by the frames of the whole traffic. */
+function touchedExchanges(records: readonly Recorded[], dropped: readonly Recorded[]): Set<string> {
+  const touched = new Set<string>();
+  const lanes = new Map<string, Recorded[]>();
+  for (const record of records) {
+    const key = `${record.connection} ${record.direction}`;
+    lanes.set(key, [...lanes.get(key) ?? [], record]);
+  }
+  for (const [key, lane] of lanes) {
+    const lost = dropped.filter((record) => `${record.connection} ${record.direction}` === key);
+    if (lost.length === 0) continue;
+    const bytes = Buffer.concat(lane.map((record) => record.bytes));
+    for (let at = bytes[0] === 0x50 ? 24 : 0; at < bytes.length;) {
+      const end = at + 9 + bytes.readUIntBE(at, 3);
+      const stream = bytes.readUInt32BE(at + 5);
+      if (lost.some(({ position, bytes: gone }) => position < end && position + gone.length > at)) touched.add(`${lane[0]?.connection}#${stream}`);
+      at = end;
+    }
+  }
+  return touched;
+}
+
+describe('random frames', { timeout: 60_000 }, () => {
+  const texts = cases.flatMap(({ blocks }) => blocks.map(({ kind, bytes }) => ({ kind, bytes }))).filter(({ kind }) => kind !== 'close');
+
+  function noise(seed: number): TlsEvent[] {
+    const random = generator(seed);
+    const next: Record<Direction, number> = { read: random(4) * 300, write: random(4) * 300 };
+    return Array.from({ length: 2 + random(8) }, (_, i) => {
+      const { kind, bytes } = texts[random(texts.length)] as (typeof texts)[number];
+      const direction: Direction = random(8) === 0 ? 'read' : kind as Direction;
+      const copy = Buffer.from(bytes.subarray(random(4) === 0 ? random(bytes.length) : 0));
+      for (let flips = random(4); flips > 0 && copy.length > 0; flips--) copy[random(copy.length)] = random(256);
+      const position = next[direction] + (random(6) === 0 ? random(40) : 0);
+      next[direction] = position + copy.length;
+      return chunk({ direction, bytes: copy, position, timeMs: i });
+    }).filter(({ data }) => data.event === 'DATA' && data.len > 0);
+  }
+
+  const locateSecrets = (_part: 'head' | 'body', bytes: Buffer) => [...bytes.toString('latin1').matchAll(/secret-[a-z]+/g)]
+    .map(({ index, 0: text }) => ({ start: index, end: index + text.length }));
+
+  it('never throw, and a masked capture of them replays to the same events', () => {
+    for (let seed = 0; seed < 400; seed++) {
+      const input = noise(seed);
+      const live = analyze(input, { locateSecrets });
+      const raw = analyze(input, { locateSecrets, raw: true });
+      expect(raw.chunks, `seed ${seed}`).toHaveLength(input.length);
+      expect(raw.derived, `seed ${seed}`).toEqual(live.derived);
+      expect(analyze(raw.chunks, { locateSecrets }).derived, `seed ${seed}`).toEqual(live.derived);
+      expect(JSON.stringify(live.derived), `seed ${seed}`).not.toMatch(/secret-[a-z]/);
+    }
+  });
+});
