@@ -10,6 +10,7 @@ import { type Secrets, decodeBlock } from '../http2/hpack.ts';
 import { BAD_BLOCK, type Block, type FrameHandler, type FrameParser, createFrameParser, feed, finish, skip } from '../http2/parser.ts';
 import { type Field, type Table, createTable, loseEntries } from '../http2/table.ts';
 import type { Head } from '../http1/head.ts';
+import { ownBytes } from './body.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import type { Exchange } from './exchange.ts';
 import { headOf, kindOf, listOf, missingHead } from './head2.ts';
@@ -119,6 +120,7 @@ function createHandler(http: Http2, direction: Direction): FrameHandler {
     onDataEnd(number, ended) {
       settleSniff(http, lane(), number);
       if (ended) endStream(http, lane(), number);
+      else keepBody(http, direction, number);
     },
     onReset(number, code) {
       const stream = streams.open.get(number);
@@ -221,9 +223,15 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
 
 function begin(http: Http2, lane: Lane, stream: Stream, head: Head): Message {
   const from = { head, redacted: redactedIn(http, head.list) + (http.channel.environment.locate === undefined ? 0 : countMasked(Buffer.from(head.target))) };
-  const message = createMessage(stream.channel, lane.direction, from, lane.first, -1);
+  const message = createMessage(stream.channel, lane.direction, from, lane.first, lengthOf(head));
   stream.messages[lane.direction] = message;
   return message;
+}
+
+/** What the head says of its body, or -1: worth room in memory, and no more. */
+function lengthOf({ headers }: Head): number {
+  const length = headers['content-length']?.[0];
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : -1;
 }
 
 function redactedIn({ channel }: Http2, list: HeaderList): number {
@@ -309,6 +317,12 @@ function onData(http: Http2, lane: Lane, number: number, piece: Piece): void {
     if (told === 'events') openStreamMidway(stream.channel, message, ownerOf(http.streams, stream));
     settleSniff(http, lane, number, { ...piece, start: start + sniffing.taken, position: position + sniffing.taken });
   }
+}
+
+/** A body that came in one piece is a view of it; until its end comes, it must be our own. */
+function keepBody({ streams }: Http2, direction: Direction, number: number): void {
+  const body = streams.open.get(number)?.messages[direction]?.body;
+  if (body?.borrowed === true) ownBytes(body);
 }
 
 /** What the sniffing kept back goes into the body, and then the rest of the piece. */

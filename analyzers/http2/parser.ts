@@ -243,6 +243,14 @@ function addToBlock(p: FrameParser, block: Block, bytes: Buffer, start: number, 
     p.handler.onUnread(position, position + end - start);
     return;
   }
+  if (block.length === 0 && p.content + p.padding === 0 && (p.frame.flags & FLAG.endHeaders) !== 0) {
+    // Whole at once, as nearly all are: it is read before this call ends.
+    block.bytes = bytes.subarray(start, end);
+    block.length = length;
+    block.kept = length;
+    addPiece(block.wire, 0, position);
+    return;
+  }
   if (length > block.bytes.length) {
     const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * block.bytes.length, 128));
     block.bytes.copy(grown, 0, 0, block.length);

@@ -58,6 +58,7 @@ func exchange(isHTTP2 bool, cert, key string, body []byte, count int) {
 	echo := http.HandlerFunc(func(reply http.ResponseWriter, request *http.Request) {
 		received, err := io.ReadAll(request.Body)
 		check(err)
+		reply.Header().Set("X-Path", request.URL.Path)
 		_, err = reply.Write(received)
 		check(err)
 	})

@@ -1,0 +1,140 @@
+/**
+ * HTTP/2 through the http operator in one thread: bodies in DATA frames of 16 KiB, and small
+ * exchanges with their header blocks. Beside it, in the same run, what it costs to copy the
+ * same bytes once.
+ */
+import { from } from 'rxjs';
+import { http } from '../../analyzers/http.ts';
+import { decodeBlock } from '../../analyzers/http2/hpack.ts';
+import { createTable } from '../../analyzers/http2/table.ts';
+import type { TlsEvent } from '../../src/event.ts';
+import { nanoseconds } from '../../src/time.ts';
+import { blockOf, frame } from '../frames.ts';
+import { median, type Bench, type Figure } from './figure.ts';
+
+const DATA_BYTES = 16 * 1024;
+const FRAMES_PER_BODY = 64;
+const BODIES = 100;
+const SMALL = 20_000;
+const RUNS = 5;
+const MB = 1e6;
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+export const http2Bench: Bench = {
+  name: 'http2',
+  about: `HTTP/2 in one thread: ${BODIES} bodies of 1 MiB in frames of 16 KiB, ${SMALL.toLocaleString('en')} small exchanges, ${RUNS} runs`,
+  run: () => Promise.resolve([bodyFigure(), smallFigure(), hpackFigure()]),
+};
+
+interface Direction {
+  readonly name: 'read' | 'write';
+  position: number;
+}
+
+function chunkOf(direction: Direction, payload: Buffer): TlsEvent {
+  const { position, name } = direction;
+  direction.position += payload.length;
+  return {
+    timestamp: nanoseconds(1n), source: 'tls', pid: 1, comm: 'bench', id: '', process: 'p', session: null,
+    data: {
+      event: 'DATA', connection: 'c', direction: name, position, library: 'openssl', endpoint: null, len: payload.length,
+      total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1,
+    },
+  };
+}
+
+function request(stream: number): Buffer {
+  return frame(1, 5, stream, blockOf([':method: GET', `~:path: /v1/items/${stream}`, '~:authority: api.example.com', '~user-agent: bench/1.0', 'accept: */*']));
+}
+
+function response(stream: number, ...more: string[]): Buffer {
+  return frame(1, 4, stream, blockOf([':status: 200', '~content-type: application/json', '~server: bench', ...more]));
+}
+
+function bodies(): TlsEvent[] {
+  const write: Direction = { name: 'write', position: 0 };
+  const read: Direction = { name: 'read', position: 0 };
+  const text = Buffer.alloc(DATA_BYTES, 'a line of a body that a model might write, with words and numbers 123 \n');
+  const length = `content-length: ${FRAMES_PER_BODY * DATA_BYTES}`;
+  const events = [chunkOf(write, PREFACE)];
+  for (let body = 0; body < BODIES; body++) {
+    const stream = 2 * body + 1;
+    events.push(chunkOf(write, request(stream)), chunkOf(read, response(stream, length)));
+    for (let i = 0; i < FRAMES_PER_BODY; i++) events.push(chunkOf(read, frame(0, i === FRAMES_PER_BODY - 1 ? 1 : 0, stream, text)));
+  }
+  return events;
+}
+
+function small(): TlsEvent[] {
+  const write: Direction = { name: 'write', position: 0 };
+  const read: Direction = { name: 'read', position: 0 };
+  const events = [chunkOf(write, PREFACE)];
+  for (let i = 0; i < SMALL; i++) {
+    const stream = 2 * i + 1;
+    events.push(chunkOf(write, request(stream)), chunkOf(read, Buffer.concat([response(stream), frame(0, 1, stream, Buffer.from('{"ok":true}'))])));
+  }
+  return events;
+}
+
+/** Milliseconds, and how many exchanges came out. */
+function analyze(events: readonly TlsEvent[]): { readonly ms: number; readonly exchanges: number } {
+  let exchanges = 0;
+  const started = performance.now();
+  from(events).pipe(http({ nextId: () => '' })).subscribe(({ source, data }) => {
+    if (source === 'http' && data.state === 'complete') exchanges++;
+  });
+  return { ms: performance.now() - started, exchanges };
+}
+
+function timed(work: () => void): number {
+  return median(Array.from({ length: RUNS }, () => {
+    const started = performance.now();
+    work();
+    return performance.now() - started;
+  }));
+}
+
+function measure(events: readonly TlsEvent[], expected: number): number {
+  return median(Array.from({ length: RUNS }, () => {
+    const { ms, exchanges } = analyze(events);
+    if (exchanges !== expected) throw new Error(`${exchanges} exchanges of ${expected} are complete`);
+    return ms;
+  }));
+}
+
+function bodyFigure(): Figure {
+  const events = bodies();
+  const bytes = events.reduce((sum, { data }) => sum + (data.event === 'DATA' ? data.len : 0), 0);
+  const ms = measure(events, BODIES);
+  const copyMs = timed(() => {
+    for (const { data } of events) if (data.event === 'DATA') Buffer.from(data.payload);
+  });
+  return {
+    bench: 'http2', name: 'DATA of 16 KiB', value: bytes / MB / (ms / 1000), unit: 'MB/s', target: { kind: 'at least', value: 250 },
+    floor: { value: bytes / MB / (copyMs / 1000), what: 'the same bytes copied once' },
+    method: `bodies of 1 MiB in exchanges, text made of them, without redaction, median of ${RUNS}`,
+  };
+}
+
+function smallFigure(): Figure {
+  const ms = measure(small(), SMALL);
+  return {
+    bench: 'http2', name: 'small exchanges', value: SMALL / (ms / 1000), unit: '/s', target: null, floor: null,
+    method: `a request of 5 fields and a response of 3 with 11 bytes, Huffman coded, median of ${RUNS}`,
+  };
+}
+
+function hpackFigure(): Figure {
+  const blocks = Array.from({ length: SMALL }, (_, i) =>
+    blockOf([':method: GET', `~:path: /v1/items/${i}`, '~:authority: api.example.com', '~user-agent: bench/1.0', 'accept: */*']));
+  const table = createTable(65_536, { limit: 65_536, used: 0 }, true);
+  const ms = timed(() => {
+    for (const block of blocks) {
+      if (decodeBlock(table, block, null)?.length !== 5) throw new Error('a block was not decoded');
+    }
+  });
+  return {
+    bench: 'http2', name: 'header blocks', value: SMALL / (ms / 1000), unit: '/s', target: null, floor: null,
+    method: `5 fields of which 3 are Huffman coded, median of ${RUNS}`,
+  };
+}
