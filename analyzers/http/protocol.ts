@@ -4,7 +4,7 @@
  */
 import type { Direction } from '../../src/event.ts';
 import { CR, LF } from '../http1/bytes.ts';
-import { FRAME_HEADER_BYTES, PREFACE, TYPE } from '../http2/frame.ts';
+import { FRAME_HEADER_BYTES, PREFACE, TYPE, isPossible, readFrameHead } from '../http2/frame.ts';
 import { guess } from '../http1/start-line.ts';
 
 export interface End {
@@ -42,7 +42,7 @@ export function detect(bytes: Buffer): Detected {
 /** What a server sends first. */
 function detectSettings(bytes: Buffer): Detected {
   if (bytes.length < FRAME_HEADER_BYTES) return bytes.length > 3 && bytes[3] !== TYPE.settings ? 'unknown' : 'more';
-  return bytes[3] === TYPE.settings && bytes.readUInt32BE(5) === 0 ? 'http2-server' : 'unknown';
+  return bytes[3] === TYPE.settings && isPossible(readFrameHead(bytes, 0)) ? 'http2-server' : 'unknown';
 }
 
 function isPrefix(bytes: Buffer, of: Buffer): boolean {
