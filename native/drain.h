@@ -76,6 +76,7 @@ class Drain : public std::enable_shared_from_this<Drain> {
   void SettleWaiters(Napi::Env env);
 
   const size_t queued_bytes_limit_;
+  size_t ring_bytes_ = 0;
   RingReader reader_;
   Fd ring_fd_;
   Fd wake_fd_;
@@ -87,6 +88,7 @@ class Drain : public std::enable_shared_from_this<Drain> {
 
   // Drain thread only.
   Batch current_;
+  uint64_t passed_bytes_ = 0;  // by the last pass
 
   std::mutex mutex_;
   std::condition_variable room_;
