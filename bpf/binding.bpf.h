@@ -47,7 +47,7 @@ static __always_inline void send_endpoint(struct cpu_state *cpu, struct traced *
 static __always_inline void restart_connection(struct cpu_state *cpu, struct traced *entry, struct connection *connection)
 {
 	send_close(cpu, entry, connection);
-	connection->id = next_number(&cpu->connections);
+	connection->id = next_connection(cpu);
 	connection->is_told = 0;
 	connection->carried[IO_READ] = 0;
 	connection->carried[IO_WRITE] = 0;

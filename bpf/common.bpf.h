@@ -60,6 +60,12 @@ static __always_inline __u64 next_number(__u64 *counter)
 	return (__u64)bpf_get_smp_processor_id() << 48 | __sync_fetch_and_add(counter, 1);
 }
 
+/* Never 0, which is no connection. */
+static __always_inline __u64 next_connection(struct cpu_state *cpu)
+{
+	return next_number(&cpu->connections) + 1;
+}
+
 /* Tells two programs apart that had the same pid, or two images of one process. */
 static __always_inline __u32 new_image(void)
 {

@@ -73,20 +73,25 @@ static __always_inline struct connection *known_connection(struct traced *entry,
 	return bpf_map_lookup_elem(&connections, &key);
 }
 
+/* Too big for the stack. */
+static const struct connection new_connection = {};
+
 static __always_inline struct connection *connection_of(struct cpu_state *cpu, struct traced *entry, __u64 pointer)
 {
 	struct connection_key key = connection_key(entry, pointer);
-	struct connection created = {};
 	struct connection *known = bpf_map_lookup_elem(&connections, &key);
 
-	if (known)
-		return known;
-	created.id = next_number(&cpu->connections);
+	if (!known) {
+		bpf_map_update_elem(&connections, &key, &new_connection, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&connections, &key);
+		if (!known) {
+			count(cpu, COUNT_TLS, COUNT_MAP_FULL, 1);
+			return NULL;
+		}
+	}
 	/* Another thread may have been faster: both go on with what is there. */
-	bpf_map_update_elem(&connections, &key, &created, BPF_NOEXIST);
-	known = bpf_map_lookup_elem(&connections, &key);
-	if (!known)
-		count(cpu, COUNT_TLS, COUNT_MAP_FULL, 1);
+	if (known->id == 0)
+		__sync_val_compare_and_swap(&known->id, 0, next_connection(cpu));
 	return known;
 }
 

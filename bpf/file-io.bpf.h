@@ -60,41 +60,62 @@ struct {
 	__type(value, struct file_process);
 } file_processes SEC(".maps");
 
+/* Too big for the stack. */
+static const struct open_file new_file = { .next_fd = NO_FD };
+static const struct file_process new_process = { .first_fd = NO_FD };
+
 static __always_inline __u64 take(__u64 *counter)
 {
 	return __sync_lock_test_and_set(counter, 0);
 }
 
-/* header is of the process and has everything but kind, flags, time, size and sequence. */
+/*
+ * header is of the process and has everything but kind, flags, time, size and
+ * sequence. The record is made in the ring: before Linux 6.13 all frames of a
+ * chain of calls share 512 bytes of stack. Sums that the ring refuses are lost,
+ * and counted: the next file of this number must not inherit them.
+ */
 static __always_inline void tell(struct cpu_state *cpu, const struct record_header *header, __s32 fd,
 				 struct open_file *open)
 {
-	struct file_io record = {};
+	struct file_io *record;
+	__u64 sequence;
 
 	if (open->read_calls + open->write_calls == 0)
 		return;
-	record.header = *header;
-	record.header.kind = RECORD_FILE_IO;
-	record.header.flags = 0;
-	record.header.time_ns = bpf_ktime_get_boot_ns();
-	record.file = open->id;
-	record.inode = open->inode;
-	record.device = open->device;
-	record.first_ns = take(&open->first_ns);
-	record.last_ns = open->last_ns;
-	record.read_bytes = take(&open->read_bytes);
-	record.read_calls = take(&open->read_calls);
-	record.written_bytes = take(&open->written_bytes);
-	record.write_calls = take(&open->write_calls);
-	record.fd = fd;
-	send_file_record(cpu, &record.header, sizeof(record));
+	count(cpu, COUNT_FILE, COUNT_CALLS, 1);
+	sequence = next_number(&cpu->records);
+	record = payload_fits(sizeof(*record)) ? bpf_ringbuf_reserve(&ring, sizeof(*record), 0) : NULL;
+	if (!record) {
+		open->first_ns = open->read_bytes = open->read_calls = open->written_bytes = open->write_calls = 0;
+		count(cpu, COUNT_FILE, COUNT_RING_FULL, 1);
+		return;
+	}
+	record->header = *header;
+	record->header.kind = RECORD_FILE_IO;
+	record->header.flags = 0;
+	record->header.time_ns = bpf_ktime_get_boot_ns();
+	record->header.size = sizeof(*record);
+	record->header.sequence = sequence;
+	record->file = open->id;
+	record->inode = open->inode;
+	record->device = open->device;
+	record->first_ns = take(&open->first_ns);
+	record->last_ns = open->last_ns;
+	record->read_bytes = take(&open->read_bytes);
+	record->read_calls = take(&open->read_calls);
+	record->written_bytes = take(&open->written_bytes);
+	record->write_calls = take(&open->write_calls);
+	record->fd = fd;
+	record->path_len = 0;
+	bpf_ringbuf_submit(record, 0);
+	count(cpu, COUNT_FILE, COUNT_DELIVERED, 1);
 }
 
 /* The process in its map, with its header as it is now: an exec changes the name. */
 static __always_inline struct file_process *enter_process(struct cpu_state *cpu, struct task_struct *task, __u32 root)
 {
 	struct file_process *process;
-	struct file_process entered = {};
 	__u32 tgid = task->tgid;
 
 	process = bpf_map_lookup_elem(&file_processes, &tgid);
@@ -102,25 +123,20 @@ static __always_inline struct file_process *enter_process(struct cpu_state *cpu,
 		fill_header(&process->header, RECORD_FILE_IO, task, root);
 		return process;
 	}
-	entered.first_fd = NO_FD;
-	fill_header(&entered.header, RECORD_FILE_IO, task, root);
-	if (bpf_map_update_elem(&file_processes, &tgid, &entered, BPF_NOEXIST) == -E2BIG)
+	if (bpf_map_update_elem(&file_processes, &tgid, &new_process, BPF_NOEXIST) == -E2BIG)
 		return NULL;
-	return bpf_map_lookup_elem(&file_processes, &tgid);
+	process = bpf_map_lookup_elem(&file_processes, &tgid);
+	if (process)
+		fill_header(&process->header, RECORD_FILE_IO, task, root);
+	return process;
 }
 
-static __always_inline struct open_file *insert(struct cpu_state *cpu, struct task_struct *task, __u32 root,
-						const struct descriptor *key, const struct open_file *value)
+/* Another thread may be first: then its entry is in the list already. */
+static __always_inline struct open_file *insert(struct file_process *process, const struct descriptor *key)
 {
-	struct file_process *process = enter_process(cpu, task, root);
-	struct open_file *open;
-	long failure;
+	long failure = bpf_map_update_elem(&open_files, key, &new_file, BPF_NOEXIST);
+	struct open_file *open = bpf_map_lookup_elem(&open_files, key);
 
-	if (!process)
-		return NULL;
-	failure = bpf_map_update_elem(&open_files, key, value, BPF_NOEXIST);
-	open = bpf_map_lookup_elem(&open_files, key);
-	/* Another thread may have been first: then it is in the list already. */
 	if (open && !failure)
 		open->next_fd = __sync_lock_test_and_set(&process->first_fd, key->fd);
 	return open;
@@ -130,28 +146,22 @@ static __always_inline struct open_file *insert(struct cpu_state *cpu, struct ta
 static __always_inline struct open_file *adopt(struct cpu_state *cpu, struct task_struct *task, __u32 root,
 					       const struct descriptor *key, struct file *file, struct inode *inode)
 {
-	struct open_file value = {
-		.id = bpf_ktime_get_boot_ns(),
-		.file = (__u64)file,
-		.inode = BPF_CORE_READ(inode, i_ino),
-		.device = user_device(BPF_CORE_READ(inode, i_sb, s_dev)),
-		.next_fd = NO_FD,
-	};
-	struct file_process *process;
-	struct open_file *open;
+	struct open_file *open = bpf_map_lookup_elem(&open_files, key);
+	struct file_process *process = enter_process(cpu, task, root);
 
-	open = bpf_map_lookup_elem(&open_files, key);
-	if (!open)
-		return insert(cpu, task, root, key, &value);
-	process = enter_process(cpu, task, root);
 	if (!process)
 		return NULL;
 	/* What the number stood for before was closed unseen. */
-	tell(cpu, &process->header, key->fd, open);
-	open->id = value.id;
-	open->file = value.file;
-	open->inode = value.inode;
-	open->device = value.device;
+	if (open)
+		tell(cpu, &process->header, key->fd, open);
+	else
+		open = insert(process, key);
+	if (!open)
+		return NULL;
+	open->id = bpf_ktime_get_boot_ns();
+	open->file = (__u64)file;
+	open->inode = BPF_CORE_READ(inode, i_ino);
+	open->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
 	return open;
 }
 

@@ -19,7 +19,7 @@
 /* A loop bound: parts of the largest configurable cap (64 MiB) and one per buffer. */
 #define MAX_PARTS (2048 + MAX_BUFFERS)
 
-/* One call on its way out; lives on the stack of its program. */
+/* One call on its way out. */
 struct transfer {
 	PAYLOAD_RECORD record;	/* what all parts have in common, then each part's own */
 	__u64 buffer;		/* where the next part starts in the program's memory */
@@ -92,8 +92,9 @@ static __always_inline int next_buffer(struct transfer *transfer)
 }
 
 /* A bpf_loop() step: one part, or the step to the next buffer. 1 ends the loop. */
-static long send_next_part(__u32 index, struct transfer *transfer)
+static long send_next_part(__u32 index, struct transfer **passed)
 {
+	struct transfer *transfer = *passed;
 	__u32 len = transfer->left;
 
 	if (len == 0)
@@ -133,7 +134,8 @@ static __always_inline void send_transfer(struct transfer *transfer, struct cpu_
 		send_part(transfer, transfer->left);
 		return;
 	}
-	bpf_loop(MAX_PARTS, send_next_part, transfer, 0);
+	/* Before Linux 6.4 a loop takes what is on the stack, and nothing else. */
+	bpf_loop(MAX_PARTS, send_next_part, &transfer, 0);
 	/* Buffers that could not be read: the reader sees the gap by its offset, we count it. */
 	if (transfer->left > 0)
 		count(cpu, PAYLOAD_SOURCE, COUNT_READ_FAULT, 1);

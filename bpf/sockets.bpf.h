@@ -112,7 +112,7 @@ static __noinline struct socket_state *add_socket(struct file *file, __u64 inode
 		return NULL;
 	fill_header(&state->owner, RECORD_NET_SOCKET, bpf_get_current_task_btf(), root);
 	read_endpoint(sk, &state->endpoint);
-	state->connection = next_number(&cpu->connections);
+	state->connection = next_connection(cpu);
 	state->sk = (__u64)sk;
 	state->file = (__u64)file;
 	state->began_ns = state->owner.time_ns;
