@@ -74,7 +74,7 @@ function readFrames(elf: Buffer): ReadonlyMap<string, Frame> {
     value: Number(symbol.readBigUInt64LE(8)), size: Number(symbol.readBigUInt64LE(16)),
   }));
   const relocated = new Map(sections.filter(({ type }) => type === RELOCATIONS).flatMap(({ info, content }) => (
-    records(content, 16).map((entry) => [`${info}:${entry.readBigUInt64LE(0)}`, symbols[entry.readUInt32LE(12)]] as const)
+    records(content, 16).map((entry) => [`${info}:${Number(entry.readBigUInt64LE(0))}`, symbols[entry.readUInt32LE(12)]] as const)
   )));
   return new Map(symbols.filter(({ type }) => type === FUNCTION).map(({ name, section, value, size }) => {
     const instructions = decode(sections[section]?.content.subarray(value, value + size) ?? Buffer.alloc(0), value);
