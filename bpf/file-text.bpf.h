@@ -118,10 +118,11 @@ static __noinline __u32 append_text(struct file_scratch *scratch, __u64 text)
 		return 0;
 	to = &scratch->texts[used];
 	len = bpf_probe_read_user_str(to, MAX_PATH_BYTES, (const void *)text);
-	if (len <= 0) {
+	if (len < 0)
 		scratch->fault = 1;
+	/* An empty text has one byte, its end; the helper of 6.1 says none. */
+	if (len <= 0)
 		return 0;
-	}
 	/* A text that fills the buffer lost its end, or ended with its last byte: both are too long for any path. */
 	if (len == MAX_PATH_BYTES)
 		scratch->truncated = 1;

@@ -8,6 +8,7 @@
 #include "native/elf_file.h"
 #include "native/environment.h"
 #include "native/error.h"
+#include "native/programs.h"
 
 namespace agentsight {
 namespace {
@@ -75,6 +76,14 @@ Napi::Value BootClockOffset(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), offset);
 }
 
+Napi::Value ReadKernelFeatures(const Napi::CallbackInfo& info) {
+  const KernelFeatures features = ProbeKernel();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("socketTracepoints", features.socket_tracepoints);
+  result.Set("uprobeMulti", features.uprobe_multi);
+  return result;
+}
+
 Napi::Value Bind(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsFunction()) {
@@ -85,6 +94,7 @@ Napi::Value Bind(const Napi::CallbackInfo& info) {
   Napi::Object addon = Napi::Object::New(env);
   addon.Set("openCapture", Napi::Function::New<OpenCapture>(env, "openCapture"));
   addon.Set("readElf", Napi::Function::New<ReadElfFile>(env, "readElf"));
+  addon.Set("kernelFeatures", Napi::Function::New<ReadKernelFeatures>(env, "kernelFeatures"));
   addon.Set("bootClockOffsetNs", Napi::Function::New<BootClockOffset>(env, "bootClockOffsetNs"));
   return addon;
 }

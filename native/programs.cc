@@ -167,6 +167,15 @@ bool IsAlive(uint32_t pid) {
 
 }  // namespace
 
+KernelFeatures ProbeKernel() {
+  // What libbpf says of a tracepoint that is not there is our answer, no message.
+  const LibbpfLog log;
+  return {
+      .socket_tracepoints = HasTracepoint("sock_send_length") && HasTracepoint("sock_recv_length"),
+      .uprobe_multi = HasUprobeMulti(),
+  };
+}
+
 bool IsFamily(std::string_view family) {
   return std::any_of(std::begin(kObjects), std::end(kObjects), [&](const ObjectSource& object) { return family == object.family; });
 }

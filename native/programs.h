@@ -32,6 +32,15 @@ struct UprobeTarget {
   uint64_t cookie = 0;
 };
 
+// What newer kernels have, and where others stand in.
+struct KernelFeatures {
+  bool socket_tracepoints = false;  // Linux 6.3; else the ends of system calls
+  bool uprobe_multi = false;        // Linux 6.6; else perf events
+};
+
+// Asks the kernel, never its version.
+KernelFeatures ProbeKernel();
+
 // Whether any object is of this family.
 bool IsFamily(std::string_view family);
 

@@ -182,10 +182,19 @@ export interface ElfInfo {
   readonly symbols: readonly ElfSymbol[];
 }
 
+/** What newer kernels have. Where one lacks it something else stands in: native/README.md says what. */
+export interface KernelFeatures {
+  /** Linux 6.3. */
+  readonly socketTracepoints: boolean;
+  /** Linux 6.6. Needs the privilege to load programs: false without it. */
+  readonly uprobeMulti: boolean;
+}
+
 export interface Addon {
   openCapture(options: CaptureOptions): Capture;
   /** Those of `names` that are defined in .dynsym or .symtab. Throws CAPTURE_UNREADABLE when it is no ELF file. */
   readElf(path: string, names: readonly string[]): ElfInfo;
+  kernelFeatures(): KernelFeatures;
   /** CLOCK_REALTIME minus CLOCK_BOOTTIME, in nanoseconds, sampled with an error under a microsecond. */
   bootClockOffsetNs(): bigint;
 }

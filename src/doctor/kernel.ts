@@ -29,7 +29,7 @@ export function checkKernel({ ringBytes, privileged }: KernelRequest): readonly 
   const addon = tryAddon();
   if ('name' in addon) return [...facts, addon];
   if (!privileged) return [...facts, note('programs', 'not tried: loading them needs the privilege above', 'sudo agentsight-ts doctor')];
-  return [...facts, ...FAMILIES.map((family) => checkFamily(addon, family)), checkRings(addon, ringBytes), checkProbe(addon)];
+  return [...facts, ...checkFallbacks(addon), ...FAMILIES.map((family) => checkFamily(addon, family)), checkRings(addon, ringBytes), checkProbe(addon)];
 }
 
 function checkBtf(): Check {
@@ -77,6 +77,19 @@ function tryAddon(): Addon | Check {
   } catch (cause) {
     return missing('addon', causeText(cause), { fix: 'npm run setup', exit: 4 });
   }
+}
+
+/** What newer kernels have, and what stands in for it here. */
+function checkFallbacks(addon: Addon): readonly Check[] {
+  const { socketTracepoints, uprobeMulti } = addon.kernelFeatures();
+  return [
+    socketTracepoints
+      ? ok('endpoints', 'by the tracepoints of sockets')
+      : note('endpoints', 'the kernel has no sock_send_length and sock_recv_length (Linux 6.3): the ends of system calls stand in; a TLS connection over io_uring has no endpoint'),
+    uprobeMulti
+      ? ok('uprobe links', 'by uprobe_multi')
+      : note('uprobe links', 'the kernel has no uprobe_multi (Linux 6.6): perf events stand in; they are removed one by one, 0.1 s each'),
+  ];
 }
 
 function checkFamily(addon: Addon, family: ProgramFamily): Check {

@@ -34,9 +34,12 @@ export async function fetchKernel(line) {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'agentsight-ts/kernels');
   mkdirSync(cache, { recursive: true });
   return withLock(cache, 'another run to fetch its kernels', async () => {
-    const names = (outputOf('apt-cache', ['search', '--names-only', '^linux-image-[0-9].*-cloud-amd64$']) ?? '')
-      .split('\n').map((row) => row.split(' ')[0] ?? '');
-    const newest = newestOf(names, line);
+    let newest = newestOf(packagesOnOffer(), line);
+    if (newest === undefined && newestOf(readdirSync(cache), line) === undefined) {
+      // A fresh machine has no lists of packages yet.
+      await run({ name: 'refreshing the package lists', command: ['apt-get', 'update'], advice: 'apt-get update' });
+      newest = newestOf(packagesOnOffer(), line);
+    }
     if (newest !== undefined && !existsSync(join(cache, newest))) {
       await download(newest, cache).catch((/** @type {unknown} */ error) => {
         // Lists may be older than what the archive still has.
@@ -49,6 +52,12 @@ export async function fetchKernel(line) {
     }
     return kernelIn(join(cache, cached));
   });
+}
+
+/** Names of the kernel packages that apt-get knows. */
+function packagesOnOffer() {
+  const rows = outputOf('apt-cache', ['search', '--names-only', '^linux-image-[0-9].*-cloud-amd64$']) ?? '';
+  return rows.split('\n').map((row) => row.split(' ')[0] ?? '');
 }
 
 /**

@@ -22,9 +22,9 @@ const FILES = [
 const LEFT_OUT = ['miss none of 1,000 short processes'];
 
 const MINUTE_MS = 60_000;
-/** Of a whole guest. Both run at the same time, and the tier has to end within 8 minutes on two idle processors. */
-const LIMIT_MS = 8 * MINUTE_MS;
-const TEST_LIMIT_MS = 2 * MINUTE_MS;
+/** Of a whole guest: both run at the same time, and the tier has 30 minutes. On two idle processors they need a third of it. */
+const LIMIT_MS = 26 * MINUTE_MS;
+const TEST_LIMIT_MS = 6 * MINUTE_MS;
 
 interface Report {
   readonly testResults: readonly {
@@ -41,7 +41,7 @@ interface Told {
 }
 
 const SCRIPT = [
-  'CI=1', `'${process.execPath}'`, 'node_modules/vitest/vitest.mjs run --project kernel --no-isolate --configLoader runner --no-cache',
+  'CI=1', `'${process.execPath}'`, '--import ./test/kernels/patience.mjs', 'node_modules/vitest/vitest.mjs run --project kernel --no-isolate --configLoader runner --no-cache',
   `--testTimeout=${TEST_LIMIT_MS} --hookTimeout=${TEST_LIMIT_MS} --reporter=default --reporter=json --outputFile.json="$OUT/report.json"`,
   `-t '^(?!.*(${LEFT_OUT.join('|')}))'`, ...FILES,
 ].join(' ');

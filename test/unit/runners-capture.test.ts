@@ -33,6 +33,7 @@ function quietAddon(load: () => void = () => undefined) {
     openCapture: () => capture,
     readElf: () => ({ buildId: null, needed: [], symbols: [] }),
     bootClockOffsetNs: () => 0n,
+    kernelFeatures: () => ({ socketTracepoints: true, uprobeMulti: true }),
   };
   return { addon, asked, undelivered };
 }
