@@ -299,6 +299,8 @@ server.serve_forever()
       await running.ready;
       expect(await fetchText(port, '/traced', agent)).toBe('ok');
       agent.destroy();
+      // The server's threads end their connections in any order.
+      await waitFor('the first connection to end', () => netData(running.events, 'CLOSE').length === 1);
       expect(await fetchText(port, '/new', agent)).toBe('ok');
       agent.destroy();
       await waitFor('both connections to end', () => netData(running.events, 'CLOSE').length === 2);
