@@ -131,7 +131,8 @@ const http = z.object({
   response_headers: headers, response_header_list: headerList, request_trailers: headerList.default([]),
   response_trailers: headerList.default([]), unknown_fields: count.default(0),
   request_body: z.string().nullable(), request_body_encoding: encoding, request_body_bytes: count,
-  request_body_truncated: z.boolean(), response_body: z.string().nullable(), response_body_encoding: encoding,
+  request_body_truncated: z.boolean(), request_body_coding: z.string().nullable().default(null), request_decoded_bytes: count.default(0),
+  response_body_coding: z.string().nullable().default(null), response_decoded_bytes: count.default(0), response_body: z.string().nullable(), response_body_encoding: encoding,
   response_body_bytes: count, response_body_truncated: z.boolean(), latency_ms: z.number().nullable(),
   ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count,
 }) satisfies z.ZodType<HttpData>;

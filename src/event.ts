@@ -230,15 +230,22 @@ export interface HttpData {
   readonly response_trailers: HeaderList;
   /** Fields of its heads and trailers that are null in the lists, in name or value. */
   readonly unknown_fields: number;
-  /** Decoded of its transfer coding. null when there was none. */
+  /** Decoded of its transfer and content codings. null when there was none, and where it could not be decoded. */
   readonly request_body: string | null;
   readonly request_body_encoding: TextEncoding;
+  /** As they were sent, chunks and padding left out. */
   readonly request_body_bytes: number;
   readonly request_body_truncated: boolean;
+  /** Codings that it was decoded of, in the order in which they were applied: `gzip`. null where it came plain. */
+  readonly request_body_coding: string | null;
+  /** Of a coded body: bytes that came out. */
+  readonly request_decoded_bytes: number;
   readonly response_body: string | null;
   readonly response_body_encoding: TextEncoding;
   readonly response_body_bytes: number;
   readonly response_body_truncated: boolean;
+  readonly response_body_coding: string | null;
+  readonly response_decoded_bytes: number;
   /** Request's first byte to response's last byte; null while there was no response. */
   readonly latency_ms: number | null;
   /** Request's last byte to response's first byte. */

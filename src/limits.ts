@@ -111,6 +111,13 @@ export const LIMITS = {
   reorderMs: 100,
   /** Chunks that `--raw` holds until their secrets are known; beyond it they are emitted withheld. */
   rawHeldBytes: 64 * MIB,
+  /** Content codings one over another; two are an oddity already. */
+  codingsPerBody: 4,
+  /** A body that is decoded to more than both of these is a bomb: text that is sent for its content shrinks to a 20th at most. */
+  codingRatio: 256,
+  codingOutputBytes: 16 * MIB,
+  /** Memory of all decoders: a window each, of 32 KiB in gzip and of up to 16 MiB in brotli. */
+  codingBytesTotal: 64 * MIB,
   /** One event of an SSE stream. */
   sseEventBytes: 1 * MIB,
 

@@ -29,6 +29,8 @@ export interface PipelineOptions {
   readonly redact: boolean;
   /** Of a replay: connections whose `tls` chunks are in the capture, so that their exchanges are made anew. */
   readonly recompute?: ReadonlySet<string>;
+  /** Of a replay: connections whose recorded exchanges stay, because they say more than the chunks. */
+  readonly recorded?: ReadonlySet<string>;
 }
 
 /** Totals of one run, for its summary line. */
@@ -72,7 +74,7 @@ interface Analysis {
 function createAnalysis(options: PipelineOptions): Analysis {
   const httpCounters = createHttpCounters();
   const redactCounters = createRedactCounters();
-  const { nextId, raw, sources, ports = [], recompute } = options;
+  const { nextId, raw, sources, ports = [], recompute, recorded } = options;
   // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
   const clock = recompute === undefined ? { scheduler: asyncScheduler } : {};
   const secrets = options.redact ? { locateSecrets } : {};
@@ -80,7 +82,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
     analyze: (events) =>
       events.pipe(
         replayGate(recompute ?? new Set()),
-        http({ nextId, raw, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
+        http({ nextId, raw, recorded, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
         redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
         select({ sources, raw, ports }),
       ),

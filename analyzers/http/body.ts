@@ -13,6 +13,8 @@ export interface Body {
   total: number;
   /** Bytes of it that were seen. */
   seen: number;
+  /** Bytes that those were decoded to, where they are coded. */
+  decoded: number;
   kept: Buffer;
   length: number;
   /** Fewer bytes are kept than were seen. */
@@ -31,7 +33,7 @@ const NOTHING = Buffer.alloc(0);
 const FIRST_BYTES = 4096;
 
 export function createBody(): Body {
-  return { total: 0, seen: 0, kept: NOTHING, length: 0, truncated: false, borrowed: false, charged: 0 };
+  return { total: 0, seen: 0, decoded: 0, kept: NOTHING, length: 0, truncated: false, borrowed: false, charged: 0 };
 }
 
 /** `expected` is the body's whole length where it is known, else negative. */
@@ -39,19 +41,33 @@ export function appendBody(
   body: Body, environment: Environment, bytes: Buffer, start: number, end: number, expected: number,
 ): void {
   const count = end - start;
-  body.total += count;
-  body.seen += count;
+  countBytes(body, count);
   if (count === expected && count <= environment.limits.httpBodyBytes) {
     body.kept = bytes.subarray(start, end);
     body.length = count;
     body.borrowed = true;
     return;
   }
+  keep(body, environment, bytes.subarray(start, end), expected);
+}
+
+/** For a coded body: its bytes are counted as they are on the wire, and kept decoded. */
+export function countBytes(body: Body, count: number): void {
+  body.total += count;
+  body.seen += count;
+}
+
+export function keepDecoded(body: Body, environment: Environment, bytes: Buffer): void {
+  body.decoded += bytes.length;
+  keep(body, environment, bytes, -1);
+}
+
+function keep(body: Body, environment: Environment, bytes: Buffer, expected: number): void {
   if (body.truncated) return;
-  const take = reserve(body, environment, count, expected);
-  bytes.copy(body.kept, body.length, start, start + take);
+  const take = reserve(body, environment, bytes.length, expected);
+  bytes.copy(body.kept, body.length, 0, take);
   body.length += take;
-  if (take < count) {
+  if (take < bytes.length) {
     body.truncated = true;
     environment.counters.add('bodies_truncated');
   }
@@ -94,13 +110,11 @@ export function keptBytes(body: Body): Buffer {
 }
 
 /** Valid UTF-8 becomes text, all else base64. `cut`: the end may be in the middle of a character. */
-export function bodyText(body: Body, encoded: boolean, cut: boolean): BodyText {
+export function bodyText(body: Body, cut: boolean): BodyText {
   if (body.length === 0) return { text: null, encoding: 'utf8' };
   const bytes = keptBytes(body);
-  if (!encoded) {
-    const text = cut ? bytes.subarray(0, wholeCharacters(bytes)) : bytes;
-    if (isUtf8(text)) return { text: text.toString('utf8'), encoding: 'utf8' };
-  }
+  const text = cut ? bytes.subarray(0, wholeCharacters(bytes)) : bytes;
+  if (isUtf8(text)) return { text: text.toString('utf8'), encoding: 'utf8' };
   return { text: bytes.toString('base64'), encoding: 'base64' };
 }
 

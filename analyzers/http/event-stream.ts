@@ -50,7 +50,7 @@ export function createEventStream(channel: Channel, owner: StreamOwner, onBlockR
     const fields = parseBlock(stream.parser, masked(block.bytes, ranges));
     if (fields === null) return;
     environment.counters.add('sse_events');
-    environment.emit(sseEvent(channel, owner, stream.count++, fields, block.kind === 'cut'));
+    environment.derive(sseEvent(channel, owner, stream.count++, fields, block.kind === 'cut'));
   }
 
   return stream;

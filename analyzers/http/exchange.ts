@@ -94,7 +94,7 @@ export function emitExchange(channel: Channel, exchange: Exchange, end: string):
   environment.counters.add('masked', event.data.redacted);
   if (exchange.request !== null) releaseBody(exchange.request.body, environment);
   if (exchange.response !== null) releaseBody(exchange.response.body, environment);
-  environment.emit(event);
+  environment.derive(event);
 }
 
 function stateOf({ request, response, suspect }: Exchange, end: string): State {
@@ -133,6 +133,8 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       request_body_encoding: request?.text.encoding ?? 'utf8',
       request_body_bytes: request?.body.total ?? 0,
       request_body_truncated: request?.body.truncated ?? false,
+      request_body_coding: codingOf(request),
+      request_decoded_bytes: request?.body.decoded ?? 0,
       grpc: grpcOf(channel, exchange),
       redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
     },
@@ -164,7 +166,7 @@ function bytesOf(message: Message | null): Buffer {
 type ResponsePart = Pick<HttpData,
   | 'status' | 'status_text' | 'response_headers' | 'response_header_list' | 'response_body'
   | 'response_body_encoding' | 'response_body_bytes' | 'response_body_truncated'
-  | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
+  | 'response_body_coding' | 'response_decoded_bytes' | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
 
 function responsePart({ request, response }: Exchange): ResponsePart {
   const after = request !== null && response !== null;
@@ -177,11 +179,18 @@ function responsePart({ request, response }: Exchange): ResponsePart {
     response_body_encoding: response?.text.encoding ?? 'utf8',
     response_body_bytes: response?.body.total ?? 0,
     response_body_truncated: response?.body.truncated ?? false,
+    response_body_coding: codingOf(response),
+    response_decoded_bytes: response?.body.decoded ?? 0,
     latency_ms: after ? differenceMs(response.last, request.first.timestamp) : null,
     // A server may answer before it has read everything: then the wait was none.
     ttfb_ms: after ? Math.max(0, differenceMs(response.first.timestamp, request.last)) : null,
     sse_events: response?.stream?.count ?? null,
   };
+}
+
+/** null where no byte of a coded body came, as in an answer to HEAD. */
+function codingOf(message: Message | null): string | null {
+  return message?.decoder == null || message.body.total === 0 ? null : message.decoder.names;
 }
 
 /** A client writes requests and reads responses. */

@@ -4,10 +4,11 @@
  */
 import type { Direction, HeaderList } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
+import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
 import { type Head, parseHead } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
-import { type Body, type BodyText, appendBody, bodyText, createBody, dropBytes, keptBytes, ownBytes } from './body.ts';
+import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
 import type { Carrier, Channel } from './channel.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
 import { type Range, countMasked, fillRanges, masked } from './mask.ts';
@@ -26,8 +27,8 @@ export interface Message {
   stream: EventStream | null;
   /** Fields after the body, masked. */
   trailers: HeaderList;
-  /** Its body is compressed. */
-  readonly encoded: boolean;
+  /** Its body is coded, and kept as decoded. */
+  readonly decoder: Decoder | null;
   /** Why something of it is missing or cannot be trusted. */
   fault: string | null;
   done: boolean;
@@ -68,23 +69,25 @@ export function maskFields(channel: Channel, direction: Direction, bytes: Buffer
 export function createMessage(
   channel: Channel, direction: Direction, from: MaskedHead, first: Carrier, expected: number,
 ): Message {
-  const coding = from.head.headers['content-encoding'];
+  const decoder = decoderOf(channel, from.head);
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
-    wire: channel.hold === null || channel.environment.locate === undefined ? null : createWireMap(),
+    wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
     stream: null, trailers: [],
-    encoded: coding !== undefined && coding.some((value) => value !== '' && value.toLowerCase() !== 'identity'),
+    decoder,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted, text: NO_TEXT,
   };
+}
+
+function decoderOf({ environment }: Channel, { headers }: Head): Decoder | null {
+  const transfer = codingsOf(headers['transfer-encoding']).filter((name) => name !== 'chunked');
+  const names = [...codingsOf(headers['content-encoding']), ...transfer];
+  return names.length === 0 ? null : createDecoder(environment, names);
 }
 
 /** Starts to read events when the response is a stream of them. */
 export function openStream(channel: Channel, response: Message, owner: StreamOwner): void {
   if (!isEventStream(response.head)) return;
-  if (response.encoded) {
-    channel.environment.counters.add('sse_encoded');
-    return;
-  }
   response.stream = createEventStream(channel, owner, (ranges, end) => maskBlock(channel, response, ranges, end));
 }
 
@@ -103,6 +106,10 @@ export function addBody(
   const before = body.length;
   message.last = channel.carrier.timestamp;
   if (channel.faulty) message.fault ??= UNREADABLE;
+  if (message.decoder !== null) {
+    decodeBody(channel, message, message.decoder, bytes.subarray(start, end), position);
+    return;
+  }
   if (stream !== null || !body.truncated) mapBody(channel, message, position);
   appendBody(body, channel.environment, bytes, start, end, stream === null ? message.expected : -1);
   if (stream !== null) {
@@ -110,6 +117,22 @@ export function addBody(
   } else if (body.truncated) {
     giveUp(channel, message, position + body.length - before, position + end - start);
   }
+}
+
+/** No secret can be masked in coded bytes, so they do not go into a capture. */
+function decodeBody(channel: Channel, message: Message, decoder: Decoder, bytes: Buffer, position: number): void {
+  const { body, stream } = message;
+  const end = position + bytes.length;
+  channel.hold?.unread(message.direction, position, end);
+  channel.hold?.settle(message.direction, end);
+  countBytes(body, bytes.length);
+  decoder.push(bytes, (decoded) => {
+    keepDecoded(body, channel.environment, decoded);
+    if (stream === null) return !body.truncated;
+    split(stream.blocks, decoded, 0, decoded.length);
+    return true;
+  });
+  if (decoder.fault !== null) message.fault ??= decoder.fault;
 }
 
 /** The bytes after what is kept are not searched for secrets, so they do not go into a capture. */
@@ -127,6 +150,7 @@ function mapBody(channel: Channel, message: Message, position: number): void {
 /** `count` bytes of the body are not there. */
 export function missBody(channel: Channel, message: Message, count: number, withheld: boolean): void {
   message.body.total += count;
+  message.decoder?.close();
   if (message.stream !== null) breakBlock(message.stream.blocks);
   if (!withheld) {
     message.fault ??= `gap of ${count} bytes`;
@@ -142,14 +166,23 @@ export function endMessage(channel: Channel, message: Message, whole: boolean): 
   const { body, stream, wire } = message;
   const { environment } = channel;
   message.done = true;
+  endDecoder(message, whole);
   if (stream === null) searchBody(channel, message);
   else flush(stream.blocks);
   if (environment.locate !== undefined && body.length > 0) message.redacted += countMasked(keptBytes(body));
-  message.text = bodyText(body, message.encoded, !whole || body.truncated || message.fault !== null);
+  message.text = bodyText(body, !whole || body.truncated || message.fault !== null);
   dropBytes(body, environment);
   if (wire !== null) environment.bodies.used -= wire.offsets.length * PIECE_COST;
   wire?.offsets.splice(0);
   wire?.positions.splice(0);
+}
+
+function endDecoder(message: Message, whole: boolean): void {
+  const { decoder } = message;
+  if (decoder === null) return;
+  if (whole) decoder.end();
+  decoder.close();
+  if (decoder.fault !== null) message.fault ??= decoder.fault;
 }
 
 /** Finds and masks the secrets of a body that is as long as it will get. */

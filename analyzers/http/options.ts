@@ -1,6 +1,7 @@
 /** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
 import type { SchedulerLike } from 'rxjs';
-import type { Event } from '../../src/event.ts';
+import type { Event, HttpEvent, SseEvent } from '../../src/event.ts';
+import { CODING_COUNTERS } from '../coding/decoder.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Counters } from '../../src/stats.ts';
 import type { LocateSecrets } from './mask.ts';
@@ -8,7 +9,8 @@ import type { LocateSecrets } from './mask.ts';
 type LimitName =
   | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal'
   | 'httpPendingPerConnection' | 'httpChunkLineBytes' | 'http2Streams' | 'http2SeekBytes'
-  | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes';
+  | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes'
+  | 'codingsPerBody' | 'codingRatio' | 'codingOutputBytes' | 'codingBytesTotal';
 export type HttpLimits = { readonly [Name in LimitName]: number };
 
 export const HTTP_COUNTERS = [
@@ -18,7 +20,8 @@ export const HTTP_COUNTERS = [
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated',
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
-  'sse_events', 'sse_truncated', 'sse_encoded', 'sse_unfinished',
+  'sse_events', 'sse_truncated', 'sse_unfinished',
+  ...CODING_COUNTERS,
   'masked', 'withheld_chunks', 'withheld_bytes', 'held_full',
 ] as const;
 export type HttpCounter = (typeof HTTP_COUNTERS)[number];
@@ -34,6 +37,8 @@ export interface HttpOptions {
   readonly raw?: boolean | undefined;
   /** With `raw`: let bytes that no parser could read pass. */
   readonly keepOpaque?: boolean | undefined;
+  /** Of a replay: connections whose recorded events say more than what is left of their chunks: no event is made of these. */
+  readonly recorded?: ReadonlySet<string> | undefined;
   /** Flushes idle connections although no event comes; without it only the time of events counts. */
   readonly scheduler?: SchedulerLike | undefined;
 }
@@ -55,9 +60,14 @@ export interface Environment {
   readonly bodies: Budget;
   /** Header tables of HTTP/2 in memory. */
   readonly tables: Budget;
+  /** Memory of decoders of compressed bodies. */
+  readonly decoders: Budget;
   /** Bytes of chunks that wait for their masks. */
   readonly held: Budget;
+  /** Passes an event on. */
   emit(event: Event): void;
+  /** Adds one that was made of chunks. */
+  derive(event: HttpEvent | SseEvent): void;
 }
 
 export function createEnvironment(options: HttpOptions, emit: (event: Event) => void): Environment {
@@ -73,8 +83,12 @@ export function createEnvironment(options: HttpOptions, emit: (event: Event) => 
     keepOpaque,
     bodies: { limit: limits.httpBodyBytesTotal, used: 0 },
     tables: { limit: limits.hpackTableBytesTotal, used: 0 },
+    decoders: { limit: limits.codingBytesTotal, used: 0 },
     held: { limit: limits.rawHeldBytes, used: 0 },
     emit,
+    derive: (event) => {
+      if (options.recorded?.has(event.data.connection) !== true) emit(event);
+    },
   };
 }
 

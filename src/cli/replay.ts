@@ -17,7 +17,7 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
   const identity = createIdentity();
   const start = performance.now();
   // Before anything is opened for output: a capture that is not there leaves no file behind.
-  const recompute = await scanCapture(options.file);
+  const { recompute, recorded } = await scanCapture(options.file);
   let pipeline: Pipeline | undefined;
   let drained = (): Promise<unknown> => Promise.resolve();
   const runner = createReplayRunner({
@@ -38,7 +38,7 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
   try {
     if (url !== null) words.say(`live page: ${url}`);
     const { sources, raw, redact } = options;
-    pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, raw, redact, recompute });
+    pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, raw, redact, recompute, recorded });
     const totals = await pipeline.done;
     words.say(summaryLine({
       verb: 'replayed', durationMs: performance.now() - start, totals, stages: pipeline.stats(), output: options.output,

@@ -87,32 +87,34 @@ export function createReplayRunner(options: ReplayOptions): Runner {
   };
 }
 
-/**
- * Connections whose chunks of plaintext are in the capture: their exchanges are made
- * anew, the others pass as they are. stdin can be read only once: its derived
- * events pass.
- */
-export async function scanCapture(path: string): Promise<ReadonlySet<string>> {
-  const connections = new Set<string>();
-  if (path === '-') return connections;
-  for await (const lines of linesOf(path)) {
-    for (const { text } of lines) {
-      if (text === null || !/"source":"(?:tls|net)"/.test(text)) continue;
-      const connection = connectionOf(text);
-      if (connection !== null) connections.add(connection);
-    }
-  }
-  return connections;
+/** What a replay does with the connections whose chunks of plaintext are in the capture. */
+export interface CapturePlan {
+  /** Their exchanges are made anew from the chunks. */
+  readonly recompute: ReadonlySet<string>;
+  /** A redacted capture has no compressed bodies, so what was recorded of these stays; nothing is made of their chunks. */
+  readonly recorded: ReadonlySet<string>;
 }
 
-function connectionOf(text: string): string | null {
+/** stdin can be read only once: its derived events pass. */
+export async function scanCapture(path: string): Promise<CapturePlan> {
+  const seen = { chunks: new Set<string>(), coded: new Set<string>() };
+  if (path !== '-') {
+    for await (const lines of linesOf(path)) {
+      for (const { text } of lines) {
+        if (text !== null && /"source":"(?:tls|net|http)"/.test(text)) see(text, seen);
+      }
+    }
+  }
+  return { recompute: new Set([...seen.chunks].filter((connection) => !seen.coded.has(connection))), recorded: seen.coded };
+}
+
+function see(text: string, { chunks, coded }: { readonly [Name in 'chunks' | 'coded']: Set<string> }): void {
   try {
-    const event = parseLine(text);
-    const isChunk = (event.source === 'tls' || event.source === 'net') && event.data.event === 'DATA';
-    return isChunk ? event.data.connection : null;
+    const { source, data } = parseLine(text);
+    if (source === 'http' && (data.request_body_coding !== null || data.response_body_coding !== null)) coded.add(data.connection);
+    if ((source === 'tls' || source === 'net') && data.event === 'DATA') chunks.add(data.connection);
   } catch {
     // The replay itself will name the line.
-    return null;
   }
 }
 
