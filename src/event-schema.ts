@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type {
-  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, NetChunk, NetDns,
+  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, McpData, NetChunk, NetDns,
   NetEnd, NetHello, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
 } from './event.ts';
@@ -142,6 +142,14 @@ const sse = z.object({
   last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(),
 }) satisfies z.ZodType<SseData>;
 
+const mcp = z.object({
+  kind: z.enum(['call', 'notification', 'reply']), call: z.string(), framing: z.enum(['line', 'content-length']), role: z.enum(['client', 'server']),
+  target: z.string(), peer: z.object({ pid: count, comm: z.string(), process: key.nullable() }).nullable(),
+  id: z.union([z.string(), z.number()]).nullable(), method: z.string().nullable(), params: z.string().nullable(), result: z.string().nullable(),
+  error: z.object({ code: z.number(), message: z.string() }).nullable(), truncated: z.boolean(),
+  state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), latency_ms: z.number().nullable(),
+}) satisfies z.ZodType<McpData>;
+
 const probe = z.object({
   path: z.string(), build_id: z.string().nullable().default(null), library: library.nullable(),
   status: z.enum(['attached', 'absent', 'failed', 'suspect']),
@@ -162,7 +170,7 @@ export const dataSchemas = {
   tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
   file: z.discriminatedUnion('event', [fileChange, fileIo]),
   net: z.discriminatedUnion('event', [netSocket, netDns, netHello, netChunk, netEnd]),
-  stdio, signal, readline, http, sse, probe, loss, log,
+  stdio, signal, readline, http, sse, mcp, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 
 /** What every event has beside `timestamp`, `source` and `data`. */

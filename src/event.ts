@@ -275,6 +275,43 @@ export interface SseData {
   readonly truncated: boolean;
 }
 
+/** A process at the other end of a pipe. */
+export interface McpPeer {
+  readonly pid: number;
+  readonly comm: string;
+  readonly process: ProcessKey | null;
+}
+
+/**
+ * JSON-RPC 2.0 over stdio, as of the Model Context Protocol: a request with its reply,
+ * a notification, or a reply whose request was not captured. The event is the process's
+ * that was seen to write or read it; its timestamp is that of the request.
+ */
+export interface McpData {
+  readonly kind: 'call' | 'notification' | 'reply';
+  /** The process and a number of its own. */
+  readonly call: string;
+  readonly framing: 'line' | 'content-length';
+  /** Whether the process asked, or was asked. */
+  readonly role: 'client' | 'server';
+  /** The pipe or socket of the request, or of the notification or lone reply. */
+  readonly target: string;
+  /** The process at its other end, where that is traced and used it. */
+  readonly peer: McpPeer | null;
+  readonly id: string | number | null;
+  readonly method: string | null;
+  /** JSON. */
+  readonly params: string | null;
+  readonly result: string | null;
+  readonly error: { readonly code: number; readonly message: string } | null;
+  readonly truncated: boolean;
+  /** `aborted`: no reply came. */
+  readonly state: ExchangeState;
+  readonly reason: string | null;
+  /** Request to reply. */
+  readonly latency_ms: number | null;
+}
+
 /** About ourselves: what was hooked in a binary, and how, or why nothing was. */
 export interface ProbeData {
   readonly path: string;
@@ -324,6 +361,7 @@ export type ReadlineEvent = EventOf<'readline', ReadlineData>;
 export type StdioEvent = EventOf<'stdio', StdioData>;
 export type HttpEvent = EventOf<'http', HttpData>;
 export type SseEvent = EventOf<'sse', SseData>;
+export type McpEvent = EventOf<'mcp', McpData>;
 export type ProbeEvent = EventOf<'probe', ProbeData>;
 export type LossEvent = EventOf<'loss', LossData>;
 export type LogEvent = EventOf<'log', LogData>;
@@ -338,6 +376,7 @@ export type Event =
   | ReadlineEvent
   | HttpEvent
   | SseEvent
+  | McpEvent
   | ProbeEvent
   | LossEvent
   | LogEvent;
@@ -345,7 +384,7 @@ export type Event =
 export type Source = Event['source'];
 
 export const SOURCES = [
-  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'probe', 'loss', 'log',
+  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'mcp', 'probe', 'loss', 'log',
 ] as const satisfies readonly Source[];
 
 /** Ends an exhaustive switch: the compiler proves that nothing reaches it. */

@@ -118,6 +118,14 @@ export const LIMITS = {
   codingOutputBytes: 16 * MIB,
   /** Memory of all decoders: a window each, of 32 KiB in gzip and of up to 16 MiB in brotli. */
   codingBytesTotal: 64 * MIB,
+  /** Pipes and directions in which JSON-RPC is looked for; the longest unused is forgotten and counted. */
+  mcpStreams: 4096,
+  /** One JSON-RPC message; a tool may return a whole file. A longer one is passed over and counted. */
+  mcpMessageBytes: 4 * MIB,
+  /** Requests of one process without a reply so far; the oldest is told as aborted and counted. */
+  mcpCallsPerProcess: 256,
+  /** Characters kept of a call's parameters and of its result; more is marked. */
+  mcpTextCharacters: 256 * KIB,
   /** One event of an SSE stream. */
   sseEventBytes: 1 * MIB,
 

@@ -3,9 +3,10 @@
  * together. Events flow one way, runner -> analyzers -> batches -> sinks. Each
  * event passes the analyzers alone; sinks take whole batches.
  */
-import { asyncScheduler, type Observable, Subject } from 'rxjs';
+import { asyncScheduler, identity, type Observable, Subject } from 'rxjs';
 import { select } from '../analyzers/filter.ts';
 import { createHttpCounters, http } from '../analyzers/http.ts';
+import { createMcpCounters, mcp } from '../analyzers/mcp.ts';
 import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
 import { replayGate } from '../analyzers/replay-gate.ts';
 import type { Event, Source } from './event.ts';
@@ -73,6 +74,7 @@ interface Analysis {
 /** http masks what it reads of TLS by the same rules by which redact masks the rest. */
 function createAnalysis(options: PipelineOptions): Analysis {
   const httpCounters = createHttpCounters();
+  const mcpCounters = createMcpCounters();
   const redactCounters = createRedactCounters();
   const { nextId, raw, sources, ports = [], recompute, recorded } = options;
   // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
@@ -83,11 +85,14 @@ function createAnalysis(options: PipelineOptions): Analysis {
       events.pipe(
         replayGate(recompute ?? new Set()),
         http({ nextId, raw, recorded, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
+        // A capture has its calls already: secrets over the borders of chunks are masked in those alone.
+        recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
         redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
         select({ sources, raw, ports }),
       ),
     stats: () => [
       { stage: 'http', counters: httpCounters.snapshot() },
+      { stage: 'mcp', counters: mcpCounters.snapshot() },
       { stage: 'redact', counters: redactCounters.snapshot() },
     ],
   };

@@ -149,7 +149,7 @@ export function parseComm(text: string): string {
 }
 
 /** Sources that a user may choose; those about ourselves always come along. */
-export const SELECTABLE_SOURCES = ['process', 'file', 'stdio', 'net', 'tls', 'http', 'sse'] as const satisfies readonly Source[];
+export const SELECTABLE_SOURCES = ['process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'mcp'] as const satisfies readonly Source[];
 
 /** `tls,http`; `all` for every one. In the order of SOURCES, without repeats. */
 export function parseSources(text: string): readonly Source[] {

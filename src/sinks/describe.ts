@@ -1,6 +1,6 @@
 /** One readable line per event: time, source, who, and a sentence. Pure. */
 import {
-  assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type NetChunk, type NetData, type ProcessData,
+  assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type McpData, type NetChunk, type NetData, type ProcessData,
   type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData,
 } from '../event.ts';
 import { toDate } from '../time.ts';
@@ -14,7 +14,7 @@ export interface LineStyle {
 
 /** SGR codes: distinct on dark and light grounds. */
 const COLOURS: Readonly<Record<Source, string>> = {
-  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', probe: '90', loss: '31', log: '33',
+  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', mcp: '35', probe: '90', loss: '31', log: '33',
 };
 const BADGE_WIDTH = 7;
 /** Characters of free text in a line without a width. */
@@ -44,6 +44,7 @@ export function describe(event: Event): string {
     case 'stdio': return describeStdio(event.data);
     case 'http': return describeHttp(event.data);
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
+    case 'mcp': return describeMcp(event.data);
     case 'probe': {
       const { status, library, path, method, reason } = event.data;
       const how = [method, reason].filter((part) => part !== null).join(', ');
@@ -158,6 +159,20 @@ function describeHttp(data: HttpData): string {
     data.latency_ms === null ? '' : formatDuration(data.latency_ms),
     `${formatBytes(data.request_body_bytes)}→${formatBytes(data.response_body_bytes)}`,
     data.sse_events === null ? '' : `${data.sse_events} SSE events`,
+    data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
+  ];
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function describeMcp(data: McpData): string {
+  const parts = [
+    data.kind === 'call' ? '' : data.kind,
+    data.method === null ? '' : escapeText(data.method),
+    data.id === null ? '' : `#${escapeText(String(data.id))}`,
+    data.params === null ? '' : excerpt(data.params),
+    data.result === null ? '' : `→ ${excerpt(data.result)}`,
+    data.error === null ? '' : `→ error ${data.error.code} ${excerpt(data.error.message)}`,
+    data.latency_ms === null ? '' : formatDuration(data.latency_ms),
     data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
   ];
   return parts.filter((part) => part !== '').join(' ');

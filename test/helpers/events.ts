@@ -84,6 +84,10 @@ export function everySource(): Event[] {
       exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/', index: 0, event: 'message', data: '{"x":1}',
       last_event_id: null, retry_ms: null, since_request_ms: 12.25, truncated: false,
     }),
+    eventOf('mcp', {
+      kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS }, id: 1,
+      method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,
+    }),
     eventOf('probe', {
       path: '/usr/lib/libssl.so.3', library: 'openssl', status: 'attached', build_id: 'ab12', method: 'internal', functions: ['SSL_read'], reason: null,
       steps: [{ step: 'symbols', outcome: 'found' }],
