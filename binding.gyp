@@ -53,6 +53,8 @@
             '<(bpf_dir)/endpoint.bpf.o',
             '<(bpf_dir)/aead.bpf.o',
             '<(bpf_dir)/go.bpf.o',
+            '<(bpf_dir)/signal.bpf.o',
+            '<(bpf_dir)/readline.bpf.o',
           ],
           'outputs': ['<(SHARED_INTERMEDIATE_DIR)/agentsight_objects.o'],
           'action': ['cc', '-c', '-I<(bpf_dir)', 'native/objects.S', '-o', '<@(_outputs)'],

@@ -3,7 +3,7 @@
  * true and masking twice changes nothing.
  *
  * Live, `http` and `sse` events and raw `tls` chunks come masked from the http
- * analyzer, by `locateSecrets`; this operator masks command lines, paths and stdio. A
+ * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio. A
  * replay asks it to mask derived events too, because their capture may have been
  * made without redaction. A secret that two stdio calls share is not seen.
  */
@@ -50,6 +50,10 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
       }
       case 'file':
         return maskFile(event);
+      case 'readline': {
+        const line = maskText(event.data.line);
+        return line === event.data.line ? event : { ...event, data: { ...event.data, line } };
+      }
       case 'http':
         return derived ? { ...event, data: maskExchange(event.data) } : event;
       case 'sse':

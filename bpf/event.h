@@ -17,12 +17,13 @@
 #include <linux/types.h>
 #endif
 
-/* 1-15 process, 16-31 tls, 32-47 stdio, 48-63 file, 64-79 net: gaps are kept for growth. */
+/* 1-15 process, 16-31 tls, 32-47 stdio, 48-63 file, 64-79 net, 80-87 signal, 88-95 readline: gaps are kept for growth. */
 enum record_kind {
 	RECORD_PROCESS_FORK = 1,
 	RECORD_PROCESS_EXEC = 2,
 	RECORD_PROCESS_EXIT = 3,
 	RECORD_PROCESS_JOIN = 4,
+	RECORD_PROCESS_IO_URING = 5,
 	RECORD_TLS_DATA = 16,
 	RECORD_TLS_CLOSE = 17,
 	RECORD_TLS_ENDPOINT = 18,
@@ -32,6 +33,8 @@ enum record_kind {
 	RECORD_FILE_IO = 49,
 	RECORD_NET_SOCKET = 64,
 	RECORD_NET_DATA = 65,
+	RECORD_SIGNAL = 80,
+	RECORD_READLINE = 88,
 };
 
 /* Bits of record_header.flags; 0x0008 and up are free. */
@@ -65,6 +68,11 @@ struct process_fork {
 
 /* A process that runs has become a traced root by entering a control group. */
 struct process_join {
+	struct record_header header;
+};
+
+/* A process has made an io_uring, whose reads and writes are no system calls. Once for each program that it runs. */
+struct process_io_uring {
 	struct record_header header;
 };
 
@@ -188,11 +196,13 @@ struct tls_handshake {
 	__u16 reserved[3];
 };
 
+/* len 0: the bytes moved within the kernel, by sendfile, splice or tee. */
 struct stdio_data {
 	struct record_header header;
 	__u64 operation;
 	__u64 inode;		/* of what the descriptor points to */
 	__u64 device;		/* its device: st_dev; for a character device st_rdev */
+	__u64 peer;		/* of a unix socket: inode of the one it is connected to; of a terminal's master: its number + 1; else 0 */
 	__u32 total;
 	__u32 offset;
 	__u32 len;
@@ -327,6 +337,44 @@ struct net_data {
 /* sun_path of a sockaddr_un. */
 #define MAX_UNIX_NAME 108
 
+enum signal_outcome {
+	SIGNAL_DELIVERED = 0,	/* the first five are the kernel's TRACE_SIGNAL_* */
+	SIGNAL_IGNORED = 1,
+	SIGNAL_PENDING = 2,	/* the same one waits already: this one adds nothing */
+	SIGNAL_OVERFLOW = 3,	/* a real-time signal that the queue refused */
+	SIGNAL_LOST_INFO = 4,	/* delivered, without who sent it */
+	SIGNAL_FAILED = 5,	/* the system call failed: error says why */
+};
+
+/*
+ * A signal to or from a traced process. The header is the sender's where that
+ * is traced, else the target's.
+ */
+struct signal_sent {
+	struct record_header header;
+	__u64 sender_start_ns;	/* 0: the kernel sent it */
+	__u64 target_start_ns;	/* 0: not known, as of a call that failed */
+	__u32 sender_pid;
+	__s32 target_pid;	/* of a call that failed: as the program gave it; 0 where it gave a descriptor */
+	__s32 number;
+	__u32 error;		/* errno of a call that failed */
+	__s32 code;		/* si_code */
+	__u32 outcome;		/* enum signal_outcome */
+	char sender_comm[16];
+	char target_comm[16];
+};
+
+/* A line that bash's readline() returned, without its end. */
+struct readline_data {
+	struct record_header header;
+	__u64 operation;
+	__u32 total;
+	__u32 offset;
+	__u32 len;
+	__u32 reserved;
+	/* __u8 payload[len] */
+};
+
 /*
  * Limits of one record. Parts of 32 KiB keep a part below the ring's share
  * that one reservation may take and let a 1 MiB write travel in 32 records.
@@ -345,6 +393,8 @@ enum counter_source {
 	COUNT_STDIO = 2,
 	COUNT_FILE = 3,
 	COUNT_NET = 4,
+	COUNT_SIGNAL = 5,
+	COUNT_READLINE = 6,
 	COUNT_SOURCES = 8,
 };
 
@@ -360,6 +410,7 @@ enum counter {
 	COUNT_COMPAT = 8,	/* calls of 32-bit programs, which are not decoded */
 	COUNT_UNMERGED = 9,	/* calls told one by one, because the map that adds them up was full */
 	COUNT_FOREIGN = 10,	/* calls of a hooked function for another purpose: nothing was lost */
+	COUNT_LEFT_OUT_BYTES = 11, /* payload bytes that never were in the program's memory; their records say so */
 	COUNTERS_PER_SOURCE = 16,
 };
 
@@ -370,6 +421,7 @@ enum counter {
 _Static_assert(sizeof(struct record_header) == 64, "record_header");
 _Static_assert(sizeof(struct process_fork) == 80, "process_fork");
 _Static_assert(sizeof(struct process_join) == 64, "process_join");
+_Static_assert(sizeof(struct process_io_uring) == 64, "process_io_uring");
 _Static_assert(sizeof(struct process_exec) == 112, "process_exec");
 _Static_assert(sizeof(struct process_exit) == 128, "process_exit");
 _Static_assert(sizeof(struct endpoint) == 48, "endpoint");
@@ -377,10 +429,12 @@ _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
 _Static_assert(sizeof(struct tls_close) == 72, "tls_close");
 _Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
 _Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
-_Static_assert(sizeof(struct stdio_data) == 112, "stdio_data");
+_Static_assert(sizeof(struct stdio_data) == 120, "stdio_data");
 _Static_assert(sizeof(struct file_change) == 120, "file_change");
 _Static_assert(sizeof(struct file_io) == 144, "file_io");
 _Static_assert(sizeof(struct net_socket) == 160, "net_socket");
 _Static_assert(sizeof(struct net_data) == 152, "net_data");
+_Static_assert(sizeof(struct signal_sent) == 136, "signal_sent");
+_Static_assert(sizeof(struct readline_data) == 88, "readline_data");
 
 #endif

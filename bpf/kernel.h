@@ -237,6 +237,18 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct tty_struct {
+	int index;
+};
+
+struct tty_file_private {
+	struct tty_struct *tty;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
 struct percpu_counter {
 	__s64 count;
 };

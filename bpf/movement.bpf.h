@@ -7,25 +7,9 @@
 #ifndef AGENTSIGHT_MOVEMENT_BPF_H
 #define AGENTSIGHT_MOVEMENT_BPF_H
 
+#include "messages.bpf.h"
 #include "payload.bpf.h"
 #include "sockets.bpf.h"
-
-struct user_msghdr {
-	__u64 name;
-	__u32 name_len;
-	__u32 padding;
-	__u64 vector;
-	__u64 vector_count;
-	__u64 control;
-	__u64 control_len;
-	__u64 flags;
-};
-
-struct user_mmsghdr {
-	struct user_msghdr header;
-	__u32 len;
-	__u32 padding;
-};
 
 /* Bytes that one call, or one message of it, moved. */
 struct movement {

@@ -195,6 +195,24 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *destination, const char *path, str
 	return 0;
 }
 
+/* Costs nothing where nobody makes one. A kernel without io_uring has no such tracepoint: then it is not loaded. */
+SEC("tp_btf/io_uring_create")
+int BPF_PROG(on_io_uring, int fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct process_io_uring record = {};
+	struct cpu_state *cpu = this_cpu_state();
+	__u32 pid = task->tgid;
+	struct traced *entry = bpf_map_lookup_elem(&traced, &pid);
+
+	if (!entry || !cpu || entry->io_uring == entry->image)
+		return 0;
+	entry->io_uring = entry->image;
+	fill_header(&record.header, RECORD_PROCESS_IO_URING, task, entry->root);
+	send_record(cpu, &record.header, sizeof(record));
+	return 0;
+}
+
 /*
  * Fires for each thread. The last ones of a process may both see live == 0:
  * whoever deletes the entry of the traced set reports the end.

@@ -52,6 +52,7 @@ struct cgroup_selector {
 struct traced {
 	__u32 root;	/* pid of the traced root that it descends from */
 	__u32 image;	/* changes with each exec, and for each process that gets the same pid */
+	__u32 io_uring;	/* the image that is known to have an io_uring */
 };
 
 #define COUNTER_SLOTS ((__u32)COUNT_SOURCES * (__u32)COUNTERS_PER_SOURCE)

@@ -27,4 +27,6 @@
 	embed endpoint, "endpoint.bpf.o"
 	embed aead, "aead.bpf.o"
 	embed go, "go.bpf.o"
+	embed signal, "signal.bpf.o"
+	embed readline, "readline.bpf.o"
 	.section .note.GNU-stack, "", %progbits

@@ -21,4 +21,8 @@ extern const unsigned char aead_object[];
 extern const uint64_t aead_object_size;
 extern const unsigned char go_object[];
 extern const uint64_t go_object_size;
+extern const unsigned char signal_object[];
+extern const uint64_t signal_object_size;
+extern const unsigned char readline_object[];
+extern const uint64_t readline_object_size;
 }

@@ -45,6 +45,8 @@ const ObjectSource kObjects[] = {
     {"endpoint", "tls", endpoint_object, endpoint_object_size},
     {"aead", "tls", aead_object, aead_object_size},
     {"go", "tls", go_object, go_object_size},
+    {"signal", "signal", signal_object, signal_object_size},
+    {"readline", "readline", readline_object, readline_object_size},
 };
 
 // Maps that more than one object uses.
@@ -61,6 +63,7 @@ const OptionalProgram kOptionalPrograms[] = {
     {"on_sock_send", "sock_send_length", true},
     {"on_sock_receive", "sock_recv_length", true},
     {"on_socket_syscall", "sock_send_length", false},
+    {"on_io_uring", "io_uring_create", true},
 };
 
 bool IsSharedMap(std::string_view name) {
@@ -244,7 +247,8 @@ Failure Programs::Configure(bpf_object* object) {
   for (const OptionalProgram& optional : kOptionalPrograms) {
     bpf_program* program = bpf_object__find_program_by_name(object, optional.name);
     if (program == nullptr) continue;
-    const bool has = !options_.ignore_socket_tracepoints && HasTracepoint(optional.tracepoint);
+    const bool ignored = options_.ignore_socket_tracepoints && std::string_view(optional.tracepoint).starts_with("sock_");
+    const bool has = !ignored && HasTracepoint(optional.tracepoint);
     bpf_program__set_autoload(program, has == optional.is_for_kernels_with_it);
   }
   bpf_program* program;

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { AgentsightError, causeText } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
-export type ProgramFamily = 'process' | 'file' | 'net' | 'tls' | 'stdio';
+export type ProgramFamily = 'process' | 'file' | 'net' | 'tls' | 'stdio' | 'signal' | 'readline';
 
 /**
  * Which processes become traced roots by themselves, at exec or when they
@@ -71,7 +71,7 @@ export const CAPTURE_DEFAULTS: Omit<CaptureOptions, 'families'> = {
   selection: NO_SELECTION,
 };
 
-/** A uprobe program by name, of bpf/{tls,go,aead}.bpf.c; `exit` ones attach to the return. */
+/** A uprobe program by name, of bpf/{tls,go,aead,readline}.bpf.c; `exit` ones attach to the return. */
 export type UprobeProgram =
   | 'ssl_read_enter' | 'ssl_read_exit'
   | 'ssl_write_enter' | 'ssl_write_exit'
@@ -82,7 +82,8 @@ export type UprobeProgram =
   | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter'
   | 'go_read_enter' | 'go_read_return' | 'go_write_enter' | 'go_close_enter'
   | 'aead_seal_enter' | 'aead_seal_scatter_enter' | 'aead_open_enter' | 'aead_open_exit'
-  | 'ring_seal_enter' | 'ring_open_enter' | 'ring_open_old_enter' | 'ring_open_exit';
+  | 'ring_seal_enter' | 'ring_open_enter' | 'ring_open_old_enter' | 'ring_open_exit'
+  | 'readline_exit';
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;

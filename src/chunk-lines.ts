@@ -91,7 +91,7 @@ function writeRest(writer: LineWriter, event: ChunkEvent): void {
 function isSameStream(a: ChunkEvent, b: ChunkEvent): boolean {
   if (a.process !== b.process || a.data.direction !== b.data.direction) return false;
   if (a.comm !== b.comm || a.session !== b.session || a.pid !== b.pid) return false;
-  if (a.source === 'stdio') return b.source === 'stdio' && a.data.fd === b.data.fd && a.data.target === b.data.target;
+  if (a.source === 'stdio') return b.source === 'stdio' && a.data.fd === b.data.fd && a.data.target === b.data.target && a.data.peers === b.data.peers;
   if (b.source === 'stdio' || a.source !== b.source || a.data.connection !== b.data.connection) return false;
   return a.data.endpoint === b.data.endpoint && libraryOf(a) === libraryOf(b);
 }
@@ -99,7 +99,7 @@ function isSameStream(a: ChunkEvent, b: ChunkEvent): boolean {
 function createFrame(event: ChunkEvent): Frame {
   const { source, pid, comm, data, process, session } = event;
   const own = event.source === 'stdio'
-    ? `"fd":${event.data.fd},"role":"${event.data.role}","target":${quote(event.data.target)}`
+    ? `"fd":${event.data.fd},"role":"${event.data.role}","target":${quote(event.data.target)},"peer_target":${nullable(event.data.peer_target)},"peers":${stringify(event.data.peers)}`
     : `"event":"DATA","connection":${quote(event.data.connection)},${libraryOf(event)}"endpoint":${stringify(event.data.endpoint)}`;
   return {
     // Without its payload, which would keep a whole batch alive.

@@ -11,7 +11,7 @@ import { parseSetting, SETTINGS, SETTING_NAMES } from './settings.ts';
 import type { Flags, SettingName, Settings } from './settings.ts';
 import { closest } from './suggest.ts';
 import type { User } from './user.ts';
-import { parseSources } from './values.ts';
+import { DEFAULT_SOURCES } from './values.ts';
 
 /** Names the config file by itself. */
 export const CONFIG_ENV = 'AGENTSIGHT_CONFIG';
@@ -70,7 +70,7 @@ function defaults(user: User, environment: NodeJS.ProcessEnv): Settings {
     dataDir: dataDirOf(user, environment),
     store: null,
     ringSize: LIMITS.ringBytes,
-    sources: parseSources('all'),
+    sources: DEFAULT_SOURCES,
     redact: true,
     raw: false,
     hub: true,

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type {
   Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, McpData, NetChunk, NetDns,
-  NetEnd, NetHello, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData,
+  NetEnd, NetHello, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
 } from './event.ts';
 
@@ -97,13 +97,20 @@ const netChunk = z.object({
 const netEnd = z.object({ event: z.literal('END'), connection: z.string() }) satisfies z.ZodType<NetEnd>;
 
 const signal = z.object({
-  signal: z.string(), target_pid: z.int(), target_comm: z.string(), target: key.nullable(), error: errno,
+  signal: z.string(), number: count, sent_by: z.enum(['process', 'kernel']), sender_pid: count.nullable(),
+  sender_comm: z.string().nullable(), sender: key.nullable(), target_pid: z.int(), target_comm: z.string(), target: key.nullable(),
+  outcome: z.enum(['delivered', 'ignored', 'pending', 'overflow', 'failed']), error: errno,
 }) satisfies z.ZodType<SignalData>;
 
 const readline = z.object({ line: z.string(), truncated: z.boolean() }) satisfies z.ZodType<ReadlineData>;
 
+const peer = z.object({
+  pid: count, process: key, comm: z.string(), fd: z.int(), evidence: z.enum(['used', 'held']),
+}) satisfies z.ZodType<StdioPeer>;
+
 const stdio = z.object({
-  fd: z.int(), role: z.enum(['stdin', 'stdout', 'stderr', 'other']), target: z.string(), ...chunk,
+  fd: z.int(), role: z.enum(['stdin', 'stdout', 'stderr', 'other']), target: z.string(),
+  peer_target: z.string().nullable().default(null), peers: z.array(peer).nullable().default(null), ...chunk,
 }) satisfies z.ZodType<OnDisk<StdioData>>;
 
 const headers = z.record(z.string(), z.array(z.string()));
@@ -151,6 +158,7 @@ const mcp = z.object({
 }) satisfies z.ZodType<McpData>;
 
 const probe = z.object({
+  subject: z.enum(['readline', 'io_uring']).exactOptional(),
   path: z.string(), build_id: z.string().nullable().default(null), library: library.nullable(),
   status: z.enum(['attached', 'absent', 'failed', 'suspect']),
   method: z.enum(['internal', 'symbol', 'locator', 'pclntab', 'build-id']).nullable(), functions: z.array(z.string()),

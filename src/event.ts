@@ -106,8 +106,9 @@ export interface ChunkData {
   readonly offset: number;
   readonly payload: Uint8Array;
   /**
-   * Bytes left out of `payload` because no parser could read them, so that no
-   * secret in them could be found. Present only then; `len` is 0.
+   * Bytes left out of `payload`: no parser could read them, so that no secret in
+   * them could be found, or they moved within the kernel (sendfile, splice).
+   * Present only then; `len` is 0.
    */
   readonly withheld?: number;
   /** The cap was reached: `total` bytes were carried, fewer are in the chunks. */
@@ -158,12 +159,32 @@ export interface TlsHandshake {
 
 export type TlsData = TlsChunk | TlsClose | TlsEndpoint | TlsHandshake;
 
-/** A signal that a traced process sent. */
+/** What became of a signal: `pending` when the same one waited already, `overflow` when the queue refused it. */
+export type SignalOutcome = 'delivered' | 'ignored' | 'pending' | 'overflow' | 'failed';
+
+/**
+ * A signal that a traced process sent, or that was sent to one. The event is
+ * the sender's where that is traced, else the target's.
+ */
 export interface SignalData {
+  /** Name as in `kill -l` with SIG before it. */
   readonly signal: string;
+  readonly number: number;
+  /** `kernel`: a fault, a broken pipe, a key of the terminal. */
+  readonly sent_by: 'process' | 'kernel';
+  /** null of a signal that the kernel sent. */
+  readonly sender_pid: number | null;
+  readonly sender_comm: string | null;
+  readonly sender: ProcessKey | null;
+  /**
+   * Of a call that failed as the program gave it: below 0 is a process group,
+   * 0 what a pidfd stood for.
+   */
   readonly target_pid: number;
   readonly target_comm: string;
+  /** null of a call that failed. */
   readonly target: ProcessKey | null;
+  readonly outcome: SignalOutcome;
   readonly error: Errno;
 }
 
@@ -173,11 +194,31 @@ export interface ReadlineData {
   readonly truncated: boolean;
 }
 
+/**
+ * A process at the other end of a pipe, a pair of sockets or a terminal.
+ * `used`: it was seen to read or write there. `held`: it had that end open.
+ */
+export interface StdioPeer {
+  readonly pid: number;
+  readonly process: ProcessKey;
+  readonly comm: string;
+  readonly fd: number;
+  readonly evidence: 'used' | 'held';
+}
+
 export interface StdioData extends ChunkData {
   readonly fd: number;
   readonly role: 'stdin' | 'stdout' | 'stderr' | 'other';
   /** `pipe:[123]`, `socket:[123]`, `/dev/pts/0`, a path, or `inode:[dev:ino]`. */
   readonly target: string;
+  /**
+   * What the other end's events have as `target`: of a pipe the same, of a pair
+   * of sockets the other socket, of a terminal its other side. null where there
+   * is no other end, or which it is is not known.
+   */
+  readonly peer_target: string | null;
+  /** Who is at the other end, the one that used it last first. Empty: not known. null: there is none, as of a file. */
+  readonly peers: readonly StdioPeer[] | null;
 }
 
 export type TextEncoding = 'utf8' | 'base64';
@@ -314,6 +355,8 @@ export interface McpData {
 
 /** About ourselves: what was hooked in a binary, and how, or why nothing was. */
 export interface ProbeData {
+  /** What was looked for there; absent: TLS. */
+  readonly subject?: ProbeSubject;
   readonly path: string;
   readonly build_id: string | null;
   readonly library: TlsLibrary | null;
@@ -326,6 +369,9 @@ export interface ProbeData {
   /** What was tried, in order, and what came of each step. */
   readonly steps: readonly ProbeStep[];
 }
+
+/** `io_uring`: a process uses it, and what it reads and writes through it is not captured. */
+export type ProbeSubject = 'readline' | 'io_uring';
 
 /** How a function was found: by symbol, from code (`locator`), from Go's own tables (`pclntab`), or in our table (`build-id`). */
 export type ProbeMethod = 'internal' | 'symbol' | 'locator' | 'pclntab' | 'build-id';

@@ -38,6 +38,16 @@ export const LIMITS = {
   descriptorsPerProcess: 1024,
   /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
   descriptorPaths: 4096,
+  /** Ends of pipes, sockets and terminals with who is known to be there; the oldest is forgotten and counted. */
+  peerEnds: 8192,
+  /** Processes named at one end; the first are those that used it last. A pipe has one or two. */
+  peersPerEnd: 8,
+  /** Processes that are asked what they have open, to find who is at an end: traced ones, and as many others. */
+  peerProcesses: 256,
+  /** Shells and libraries that are hooked for the lines they read; more are counted and not hooked. */
+  readlineFiles: 64,
+  /** Processes that are told to use io_uring; more are only counted. */
+  ioUringProcesses: 4096,
   /** Open files of one process whose path is kept; beyond it the oldest is only known by its inode, and counted. */
   namedFilesPerProcess: 4096,
   /** Operations on files of one second that are looked at for repeats; at it what is held is told early. */

@@ -149,7 +149,15 @@ export function parseComm(text: string): string {
 }
 
 /** Sources that a user may choose; those about ourselves always come along. */
-export const SELECTABLE_SOURCES = ['process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'mcp'] as const satisfies readonly Source[];
+export const SELECTABLE_SOURCES = [
+  'process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'mcp', 'signal', 'readline',
+] as const satisfies readonly Source[];
+
+/** Those that have to be asked for: `all` has them, the default has not. */
+const OPTIONAL_SOURCES: readonly Source[] = ['signal', 'readline'];
+
+export const DEFAULT_SOURCES: readonly Source[] =
+  SOURCES.filter((source) => SELECTABLE_SOURCES.some((selectable) => selectable === source) && !OPTIONAL_SOURCES.includes(source));
 
 /** `tls,http`; `all` for every one. In the order of SOURCES, without repeats. */
 export function parseSources(text: string): readonly Source[] {

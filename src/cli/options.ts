@@ -61,7 +61,7 @@ const run: OptionGroup = {
 
 const sources = valued(
   '--source <list>',
-  `of ${SELECTABLE_SOURCES.join(',')} (default: all of them)`,
+  `of ${SELECTABLE_SOURCES.join(',')} (default: all but signal and readline)`,
   parseSources,
 );
 

@@ -10,6 +10,7 @@ import type { HeldElsewhere } from '../runners/launch.ts';
 import { selectsProcesses } from '../runners/seed.ts';
 import type { User } from '../user.ts';
 import { selectionOf, type SelectorFlags } from './selection.ts';
+import { DEFAULT_SOURCES, SELECTABLE_SOURCES } from '../values.ts';
 
 /** Where events go, and what of them: common to `trace` and `replay`. */
 export interface OutputOptions {
@@ -126,7 +127,10 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
 /** A replay shows its events in the page only when it is asked to: they may be there already. */
 export function replayOptions(file: string, flags: ReplayFlags, invocation: Invocation): ReplayOptions {
   if (file === '') throw usage('could not replay: the name of the capture is empty', 'give a file, or - for stdin');
-  const settings = { ...invocation.settings, hub: flags.hub ?? false };
+  const chosen = invocation.settings.sources;
+  // Whatever is in the capture was asked for when it was made.
+  const sources = chosen === DEFAULT_SOURCES ? SELECTABLE_SOURCES : chosen;
+  const settings = { ...invocation.settings, sources, hub: flags.hub ?? false };
   return { ...outputOptions(flags, { ...invocation, settings }), file: file === '-' ? file : absolute(file) };
 }
 
@@ -163,6 +167,8 @@ function familiesFor(sources: readonly Source[]): readonly ProgramFamily[] {
   if (wantsHttp || sources.includes('net')) families.push('net');
   if (sources.includes('file')) families.push('file');
   if (sources.includes('stdio')) families.push('stdio');
+  if (sources.includes('signal')) families.push('signal');
+  if (sources.includes('readline')) families.push('readline');
   return families;
 }
 

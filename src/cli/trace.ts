@@ -110,6 +110,7 @@ function announce({ options, words }: Run, ready: CaptureReady | null): void {
 }
 
 function report({ options, words, runner, pipeline }: Run, totals: Totals, durationMs: number): void {
+  for (const line of runner.ioUringLines()) words.say(line);
   if (options.families.includes('tls')) for (const line of blindSpots(runner.tlsReport())) words.say(line);
   words.say(summaryLine({ verb: 'traced', durationMs, totals, stages: pipeline.stats(), output: options.output }));
 }

@@ -1,10 +1,11 @@
-/** Records of stdio. With those of TLS the hot path of the program. */
-import type { Direction, StdioData, StdioEvent } from '../event.ts';
+/** Records of stdio, with those of TLS the hot path of the program, and of lines that a shell read. */
+import type { Direction, ReadlineEvent, StdioData, StdioEvent } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { BootClock } from '../time.ts';
 import type { RecordView } from './record.ts';
-import { DIRECTION, HEADER, RECORD_FLAG, SIZE, STDIO } from './layout.ts';
+import { DIRECTION, HEADER, READLINE, RECORD_FLAG, SIZE, STDIO } from './layout.ts';
+import { endsOf, type PeersOf } from './peer.ts';
 import type { Descriptor } from './process-table.ts';
 import { targetText, type ReadPath } from './target.ts';
 
@@ -12,14 +13,16 @@ interface Context {
   readonly clock: BootClock;
   readonly identity: Identity;
   readonly readPath: ReadPath;
+  readonly peersOf: PeersOf;
 }
 
 export interface IoDecoder {
   /** null when the record's own lengths contradict its size or its values are unknown. */
   stdio(record: RecordView): StdioEvent | null;
+  readline(record: RecordView): ReadlineEvent | null;
 }
 
-export function createIoDecoder({ clock, identity, readPath }: Context): IoDecoder {
+export function createIoDecoder({ clock, identity, readPath, peersOf }: Context): IoDecoder {
   function stdio(record: RecordView): StdioEvent | null {
     const { batch, view, offset, size, process } = record;
     const len = view.getUint32(offset + STDIO.len, true);
@@ -28,6 +31,8 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
     const flags = view.getUint16(offset + HEADER.flags, true);
     const start = offset + SIZE.stdio_data;
     const fd = view.getInt32(offset + STDIO.fd, true);
+    const total = view.getUint32(offset + STDIO.total, true);
+    const { text, ends } = targetOf(record, fd);
     return {
       timestamp: clock.toEpoch(view.getBigUint64(offset + HEADER.time_ns, true)),
       source: 'stdio',
@@ -36,15 +41,19 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
       data: {
         direction,
         len,
-        total: view.getUint32(offset + STDIO.total, true),
+        total,
         offset: view.getUint32(offset + STDIO.offset, true),
         payload: batch.subarray(start, start + len),
+        // They went from one descriptor to another within the kernel.
+        ...(len === 0 ? { withheld: total } : {}),
         truncated: (flags & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
         fault: (flags & RECORD_FLAG.RECORD_READ_FAULT) !== 0,
         tid: view.getUint32(offset + HEADER.tid, true),
         fd,
         role: roleOf(fd),
-        target: targetOf(record, fd),
+        target: text,
+        peer_target: ends?.peerTarget ?? null,
+        peers: ends === null ? null : peersOf({ process, fd, direction, ends }),
       },
       id: identity.nextId(),
       process: process.key,
@@ -52,22 +61,46 @@ export function createIoDecoder({ clock, identity, readPath }: Context): IoDecod
     };
   }
 
-  function targetOf({ view, offset, process }: RecordView, fd: number): string {
+  function targetOf({ view, offset, process }: RecordView, fd: number): Descriptor {
     const inodeLow = view.getUint32(offset + STDIO.inode, true);
     const inodeHigh = view.getUint32(offset + STDIO.inode + 4, true);
     const device = view.getUint32(offset + STDIO.device, true);
+    const peer = view.getUint32(offset + STDIO.peer, true);
     const known = process.descriptors.get(fd);
-    if (known !== undefined && known.inodeLow === inodeLow && known.inodeHigh === inodeHigh && known.device === device) {
-      return known.text;
+    if (
+      known !== undefined && known.inodeLow === inodeLow && known.inodeHigh === inodeHigh && known.device === device && known.peer === peer
+    ) {
+      return known;
     }
     const inode = view.getBigUint64(offset + STDIO.inode, true);
     const mode = view.getUint32(offset + STDIO.mode, true);
     const text = targetText({ mode, inode, device }, () => readPath(process.pid, fd, inode));
-    remember(process.descriptors, fd, { inodeLow, inodeHigh, device, text });
-    return text;
+    const ends = endsOf({ mode, inode, device, peer, text });
+    const descriptor = { inodeLow, inodeHigh, device, peer, text, ends };
+    remember(process.descriptors, fd, descriptor);
+    return descriptor;
   }
 
-  return { stdio };
+  function readline({ batch, view, offset, size, process }: RecordView): ReadlineEvent | null {
+    const len = view.getUint32(offset + READLINE.len, true);
+    if (SIZE.readline_data + len > size) return null;
+    const start = offset + SIZE.readline_data;
+    return {
+      timestamp: clock.toEpoch(view.getBigUint64(offset + HEADER.time_ns, true)),
+      source: 'readline',
+      pid: process.pid,
+      comm: process.comm,
+      data: {
+        line: batch.toString('utf8', start, start + len),
+        truncated: (view.getUint16(offset + HEADER.flags, true) & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
+      },
+      id: identity.nextId(),
+      process: process.key,
+      session: process.session,
+    };
+  }
+
+  return { stdio, readline };
 }
 
 export function directionOf(value: number): Direction | null {

@@ -15,9 +15,11 @@ import { createIoDecoder } from './decode-io.ts';
 import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
 import { createNetDecoder } from './decode-net.ts';
+import { decodeSignal } from './decode-signal.ts';
 import { createSocketJoiner } from './join.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
-import type { ProcessTable } from './process-table.ts';
+import type { PeersOf } from './peer.ts';
+import type { ProcessEntry, ProcessTable } from './process-table.ts';
 import type { RecordView } from './record.ts';
 import { createSequenceCheck } from './sequence.ts';
 import type { ReadPath } from './target.ts';
@@ -28,6 +30,10 @@ export interface DecoderOptions {
   readonly processes: ProcessTable;
   /** Asks a live process for the path of a descriptor. */
   readonly readPath: ReadPath;
+  /** Who is at the other end of a descriptor; without it nobody is known. */
+  readonly peersOf?: PeersOf;
+  /** A process has made an io_uring: what passes it is not seen. */
+  readonly onIoUring?: (process: ProcessEntry) => void;
   /** The process of this pid and those above it; without it roots have none. */
   readonly ancestorsOf?: (pid: number) => readonly Ancestor[];
   /** A running process has become a root: what it is has to be asked of /proc. */
@@ -51,12 +57,12 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const { processes } = options;
   const counters = new Counters<DecoderCounter>(['records', 'unknown_kind', 'malformed', 'malformed_bytes']);
   const sequences = createSequenceCheck();
-  const io = createIoDecoder(options);
   const tls = createTlsDecoder(options);
   const joiner = createSocketJoiner();
   const net = createNetDecoder(options);
   const files = createFileDecoder(options);
-  const { ancestorsOf = () => [], onJoin = () => undefined, heldPid = () => null } = options;
+  const { ancestorsOf = () => [], onJoin = () => undefined, onIoUring = () => undefined, heldPid = () => null, peersOf = () => [] } = options;
+  const io = createIoDecoder({ ...options, peersOf });
   const context = { ...options, ancestorsOf };
   /** First exec of the held command. */
   let letGoNs: bigint | null = null;
@@ -119,6 +125,13 @@ export function createDecoder(options: DecoderOptions): Decoder {
       case RECORD_KIND.RECORD_PROCESS_JOIN:
         onJoin(process.pid);
         return null;
+      case RECORD_KIND.RECORD_PROCESS_IO_URING:
+        onIoUring(process);
+        return null;
+      case RECORD_KIND.RECORD_SIGNAL:
+        return decodeSignal(record, options) ?? malformed(size);
+      case RECORD_KIND.RECORD_READLINE:
+        return io.readline(record) ?? malformed(size);
       case RECORD_KIND.RECORD_NET_SOCKET:
       case RECORD_KIND.RECORD_NET_DATA:
         return net.decode(record, events) ? null : malformed(size);
@@ -154,6 +167,7 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_PROCESS_EXEC]: SIZE.process_exec,
   [RECORD_KIND.RECORD_PROCESS_EXIT]: SIZE.process_exit,
   [RECORD_KIND.RECORD_PROCESS_JOIN]: SIZE.process_join,
+  [RECORD_KIND.RECORD_PROCESS_IO_URING]: SIZE.process_io_uring,
   [RECORD_KIND.RECORD_TLS_DATA]: SIZE.tls_data,
   [RECORD_KIND.RECORD_TLS_CLOSE]: SIZE.tls_close,
   [RECORD_KIND.RECORD_TLS_ENDPOINT]: SIZE.tls_endpoint,
@@ -163,4 +177,6 @@ const LEAST_SIZE: Readonly<Record<number, number>> = {
   [RECORD_KIND.RECORD_FILE_IO]: SIZE.file_io,
   [RECORD_KIND.RECORD_NET_SOCKET]: SIZE.net_socket,
   [RECORD_KIND.RECORD_NET_DATA]: SIZE.net_data,
+  [RECORD_KIND.RECORD_SIGNAL]: SIZE.signal_sent,
+  [RECORD_KIND.RECORD_READLINE]: SIZE.readline_data,
 };

@@ -8,6 +8,7 @@ export const RECORD_KIND = {
   RECORD_PROCESS_EXEC: 2,
   RECORD_PROCESS_EXIT: 3,
   RECORD_PROCESS_JOIN: 4,
+  RECORD_PROCESS_IO_URING: 5,
   RECORD_TLS_DATA: 16,
   RECORD_TLS_CLOSE: 17,
   RECORD_TLS_ENDPOINT: 18,
@@ -17,6 +18,8 @@ export const RECORD_KIND = {
   RECORD_FILE_IO: 49,
   RECORD_NET_SOCKET: 64,
   RECORD_NET_DATA: 65,
+  RECORD_SIGNAL: 80,
+  RECORD_READLINE: 88,
 } as const;
 
 export const RECORD_FLAG = {
@@ -30,6 +33,7 @@ export const SIZE = {
   record_header: 64,
   process_fork: 80,
   process_join: 64,
+  process_io_uring: 64,
   process_exec: 112,
   process_exit: 128,
   endpoint: 48,
@@ -37,11 +41,13 @@ export const SIZE = {
   tls_close: 72,
   tls_endpoint: 128,
   tls_handshake: 88,
-  stdio_data: 112,
+  stdio_data: 120,
   file_change: 120,
   file_io: 144,
   net_socket: 160,
   net_data: 152,
+  signal_sent: 136,
+  readline_data: 88,
 } as const;
 
 export const HEADER = {
@@ -134,13 +140,44 @@ export const STDIO = {
   operation: 64,
   inode: 72,
   device: 80,
-  total: 88,
-  offset: 92,
-  len: 96,
-  fd: 100,
-  mode: 104,
-  direction: 108,
-  reserved: 109,
+  peer: 88,
+  total: 96,
+  offset: 100,
+  len: 104,
+  fd: 108,
+  mode: 112,
+  direction: 116,
+  reserved: 117,
+} as const;
+
+export const SIGNAL = {
+  sender_start_ns: 64,
+  target_start_ns: 72,
+  sender_pid: 80,
+  target_pid: 84,
+  number: 88,
+  error: 92,
+  code: 96,
+  outcome: 100,
+  sender_comm: 104,
+  target_comm: 120,
+} as const;
+
+export const SIGNAL_OUTCOME = {
+  SIGNAL_DELIVERED: 0,
+  SIGNAL_IGNORED: 1,
+  SIGNAL_PENDING: 2,
+  SIGNAL_OVERFLOW: 3,
+  SIGNAL_LOST_INFO: 4,
+  SIGNAL_FAILED: 5,
+} as const;
+
+export const READLINE = {
+  operation: 64,
+  total: 72,
+  offset: 76,
+  len: 80,
+  reserved: 84,
 } as const;
 
 export const NET_SOCKET = {
@@ -256,7 +293,7 @@ export const TLS_LIBRARY = {
   TLS_GO: 6,
 } as const;
 
-export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_FILE: 3, COUNT_NET: 4 } as const;
+export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_FILE: 3, COUNT_NET: 4, COUNT_SIGNAL: 5, COUNT_READLINE: 6 } as const;
 
 export const COUNTER = {
   COUNT_DELIVERED: 0,
@@ -270,4 +307,5 @@ export const COUNTER = {
   COUNT_COMPAT: 8,
   COUNT_UNMERGED: 9,
   COUNT_FOREIGN: 10,
+  COUNT_LEFT_OUT_BYTES: 11,
 } as const;

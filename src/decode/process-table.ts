@@ -11,13 +11,17 @@ import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { COMM_BYTES, HEADER } from './layout.ts';
+import type { Ends } from './peer.ts';
 
 /** What a descriptor pointed to when it was last asked. */
 export interface Descriptor {
   readonly inodeLow: number;
   readonly inodeHigh: number;
   readonly device: number;
+  /** As the record has it: which its other end is. */
+  readonly peer: number;
   readonly text: string;
+  readonly ends: Ends | null;
 }
 
 /** Owned by the table; readers take it as it is now. */

@@ -4,10 +4,10 @@
  */
 
 /** Type bits of st_mode, from inode(7). */
-const S_IFMT = 0o170000;
-const S_IFSOCK = 0o140000;
-const S_IFCHR = 0o020000;
-const S_IFIFO = 0o010000;
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
 
 /** Character devices whose name follows from their number, from the kernel's devices.txt. */
 const MEMORY_MAJOR = 1;
@@ -30,15 +30,19 @@ export function targetText(file: FileIdentity, readPath: () => string | null): s
   const type = file.mode & S_IFMT;
   if (type === S_IFIFO) return namedPipe(readPath()) ?? `pipe:[${file.inode}]`;
   if (type === S_IFSOCK) return `socket:[${file.inode}]`;
-  const major = majorOf(file.device);
-  const minor = minorOf(file.device);
   if (type === S_IFCHR) {
-    if (major === MEMORY_MAJOR && minor === NULL_MINOR) return '/dev/null';
-    if (major >= TERMINAL_MAJOR_FIRST && major <= TERMINAL_MAJOR_LAST) {
-      return `/dev/pts/${(major - TERMINAL_MAJOR_FIRST) * MINORS_PER_TERMINAL_MAJOR + minor}`;
-    }
+    if (majorOf(file.device) === MEMORY_MAJOR && minorOf(file.device) === NULL_MINOR) return '/dev/null';
+    const terminal = terminalPath(file.device);
+    if (terminal !== null) return terminal;
   }
   return readPath() ?? inodeText(file.device, file.inode);
+}
+
+/** The terminal that a character device is, on the side of the programs; null for another device. */
+export function terminalPath(device: number): string | null {
+  const major = majorOf(device);
+  if (major < TERMINAL_MAJOR_FIRST || major > TERMINAL_MAJOR_LAST) return null;
+  return `/dev/pts/${(major - TERMINAL_MAJOR_FIRST) * MINORS_PER_TERMINAL_MAJOR + minorOf(device)}`;
 }
 
 /** Names a file whose path nobody knows any more. */

@@ -14,7 +14,7 @@ import type { Check } from './check.ts';
 
 const BTF = '/sys/kernel/btf/vmlinux';
 const UPROBE_TYPE = '/sys/bus/event_source/devices/uprobe/type';
-const FAMILIES = ['process', 'file', 'stdio', 'net', 'tls'] as const satisfies readonly ProgramFamily[];
+const FAMILIES = ['process', 'file', 'stdio', 'net', 'tls', 'signal', 'readline'] as const satisfies readonly ProgramFamily[];
 
 /** Small: it is the full size of the rings that `rings` asks for, once. */
 const PROBE_RING_BYTES = 256 * 1024;

@@ -5,7 +5,9 @@ import { causeText } from '../errors.ts';
 import type { ProbeStep } from '../event.ts';
 import { createLadder } from '../runners/locate/ladder.ts';
 import type { Found, Ladder } from '../runners/locate/ladder.ts';
+import { ioUringText } from '../runners/io-uring.ts';
 import { namedPath, placeOf } from '../runners/mapped-file.ts';
+import { hasIoUring } from '../runners/open-ends.ts';
 import { hasEnded, readExecutableMappings, readLink, readStat } from '../runners/proc.ts';
 import { missing, note, ok } from './check.ts';
 import type { Check } from './check.ts';
@@ -22,7 +24,8 @@ export async function checkTarget(pid: number): Promise<readonly Check[]> {
     if (kernelThread) return [missing(name, `${stat.comm} is a kernel thread: there is nothing to trace`, { fix: null, exit: 5 })];
     return [missing(name, `${stat.comm} may not be looked at by this user`, { fix: `sudo agentsight-ts doctor --pid ${pid}`, exit: 3 })];
   }
-  return [ok(name, `${stat.comm}, ${executable}`), ...(await checkTls(name, mappings))];
+  const ioUring = hasIoUring(pid) ? [note(`${name}: io_uring`, ioUringText(pid, stat.comm))] : [];
+  return [ok(name, `${stat.comm}, ${executable}`), ...(await checkTls(name, mappings)), ...ioUring];
 }
 
 async function checkTls(name: string, mappings: readonly MappedFile[]): Promise<readonly Check[]> {

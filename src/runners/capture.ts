@@ -22,6 +22,8 @@ import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { adoptCommand } from './adopt.ts';
 import { filesOfLaunch, placeOfLaunch, placeOfProcess } from './command-files.ts';
+import { createIoUringUsers, type IoUringUser } from './io-uring.ts';
+import { hasIoUring } from './open-ends.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
 import { createLossWatch } from './loss.ts';
 import { lossEvent, probeEvent } from './own-events.ts';
@@ -71,6 +73,8 @@ export interface CaptureRunner extends Runner {
   /** Sends a signal to the launched command, if it runs. */
   signal(signal: NodeJS.Signals): void;
   tlsReport(): readonly TlsReportRow[];
+  /** A line for each traced process that was seen to use io_uring. */
+  ioUringLines(): readonly string[];
 }
 
 const LOOK_MS = 1000;
@@ -96,6 +100,7 @@ class LiveCapture implements CaptureRunner {
   readonly #losses = createLossWatch();
   readonly #ownTrees = createOwnTrees(process.pid, () => this.#held?.pid ?? null);
   readonly #probes: ProbeData[] = [];
+  readonly #ioUring: ReturnType<typeof createIoUringUsers>;
   #setReady!: (ready: CaptureReady | null) => void;
   #failReady!: (error: unknown) => void;
   #setExit!: (exit: LaunchExit | Promise<LaunchExit> | null) => void;
@@ -119,6 +124,7 @@ class LiveCapture implements CaptureRunner {
     this.#required = selection;
     this.#selection = (options.pids ?? []).length === 0 ? selection : { ...NO_SELECTION, follow, ports };
     this.#processes = createProcessTable(options.identity);
+    this.#ioUring = createIoUringUsers(options.identity);
     this.ready = new Promise((resolve, reject) => {
       this.#setReady = resolve;
       this.#failReady = reject;
@@ -145,6 +151,10 @@ class LiveCapture implements CaptureRunner {
     return this.#open?.tls?.report() ?? this.#lastReport;
   }
 
+  ioUringLines(): readonly string[] {
+    return this.#ioUring.lines();
+  }
+
   #subscribe(subscriber: Subscriber<readonly Event[]>): () => void {
     if (this.#subscriber !== null) throw new Error('a capture runner has one subscriber');
     this.#subscriber = subscriber;
@@ -168,9 +178,12 @@ class LiveCapture implements CaptureRunner {
       heldPid: () => this.#held?.pid ?? null,
       onJoin: (pid) => this.#join(pid),
       onProbe: (probe) => this.#emitProbe(probe),
+      onIoUring: (user) => this.#noteIoUring(user),
     });
     this.#open = open;
-    await open.tls?.attachInstalled(likelyFiles(launch ?? null, roots));
+    const files = likelyFiles(launch ?? null, roots);
+    open.readline?.attachInstalled(files);
+    await open.tls?.attachInstalled(files);
     if (this.#stopped()) return;
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
@@ -190,7 +203,7 @@ class LiveCapture implements CaptureRunner {
   }
 
   /** Puts running processes into the traced set, and tells of them. */
-  async #seed({ capture, descriptors, tls }: OpenCapture, targets: Omit<Seeds, 'follow'>): Promise<Seeded[]> {
+  async #seed({ capture, descriptors, tls, readline }: OpenCapture, targets: Omit<Seeds, 'follow'>): Promise<Seeded[]> {
     const { identity, families } = this.#options;
     const seeded = seedTrees(capture, { ...targets, follow: this.#selection.follow });
     for (const { stat } of seeded) descriptors.learn(stat.pid);
@@ -198,6 +211,11 @@ class LiveCapture implements CaptureRunner {
     // The launched command has not begun: its own EXEC will tell what it is.
     const existing = events.filter((event) => event.pid !== this.#held?.pid);
     if (families.includes('process')) this.#emit(existing);
+    for (const { pid } of existing) {
+      readline?.lookAt(pid);
+      const entry = hasIoUring(pid) ? this.#processes.get(pid) : undefined;
+      if (entry !== undefined) this.#noteIoUring(entry);
+    }
     await Promise.all(existing.map((event) => tls?.lookAt(event.pid)));
     return seeded;
   }
@@ -234,7 +252,9 @@ class LiveCapture implements CaptureRunner {
 
   #pass(open: OpenCapture, decoded: Event[]): void {
     const events = this.#ownTrees.without(decoded);
-    if (open.tls !== null) for (const event of events) open.tls.observe(event);
+    const { tls, readline } = open;
+    if (tls !== null) for (const event of events) tls.observe(event);
+    if (readline !== null) for (const event of events) readline.observe(event);
     this.#emit(this.#options.families.includes('process') ? events : events.filter((event) => event.source !== 'process'));
     this.#endWhenDone();
   }
@@ -246,6 +266,11 @@ class LiveCapture implements CaptureRunner {
   #emitProbe(probe: ProbeData): void {
     if (this.#probes.length < LIMITS.tlsProbes) this.#probes.push(probe);
     this.#emit([probeEvent(probe, this.#options.identity)]);
+  }
+
+  #noteIoUring(user: IoUringUser): void {
+    const event = this.#ioUring.note(user);
+    if (event !== null) this.#emit(this.#ownTrees.without([event]));
   }
 
   #commandHasEnded(): void {

@@ -10,6 +10,8 @@ const SOURCES = [
   ['stdio', COUNTER_SOURCE.COUNT_STDIO],
   ['net', COUNTER_SOURCE.COUNT_NET],
   ['file', COUNTER_SOURCE.COUNT_FILE],
+  ['signal', COUNTER_SOURCE.COUNT_SIGNAL],
+  ['readline', COUNTER_SOURCE.COUNT_READLINE],
 ] as const;
 
 const COUNTER_NAMES = [
@@ -24,6 +26,7 @@ const COUNTER_NAMES = [
   ['compat', COUNTER.COUNT_COMPAT],
   ['unmerged', COUNTER.COUNT_UNMERGED],
   ['foreign', COUNTER.COUNT_FOREIGN],
+  ['left_out_bytes', COUNTER.COUNT_LEFT_OUT_BYTES],
 ] as const;
 
 interface Cause {

@@ -9,9 +9,12 @@ import type { StageStats } from '../stats.ts';
 import { BootClock } from '../time.ts';
 import { readAncestors } from './ancestors.ts';
 import { createDescriptors, type Descriptors } from './descriptors.ts';
+import type { IoUringUser } from './io-uring.ts';
 import { kernelStats } from './loss.ts';
 import { createLadder } from './locate/ladder.ts';
 import { createLocatedStore } from './locate/located-store.ts';
+import { createPeers, type Peers } from './peers.ts';
+import { createReadlineFiles, type ReadlineFiles } from './readline-files.ts';
 import { createTlsFiles } from './tls-files.ts';
 import { createTlsTargets, type TlsTargets } from './tls-targets.ts';
 
@@ -21,6 +24,9 @@ export interface OpenCapture {
   readonly descriptors: Descriptors;
   /** null when TLS is not captured. */
   readonly tls: TlsTargets | null;
+  readonly peers: Peers;
+  /** null when lines of shells are not captured. */
+  readonly readline: ReadlineFiles | null;
 }
 
 export interface OpenCaptureOptions {
@@ -39,11 +45,12 @@ export interface OpenCaptureOptions {
   /** A running process has become a root. */
   readonly onJoin: (pid: number) => void;
   readonly onProbe: (probe: ProbeData) => void;
+  readonly onIoUring: (user: IoUringUser) => void;
 }
 
 /** Loads and attaches the programs; nothing is traced yet. */
 export function openCapture(options: OpenCaptureOptions): OpenCapture {
-  const { addon, identity, processes, families, onProbe, onJoin, heldPid } = options;
+  const { addon, identity, processes, families, onProbe, onJoin, onIoUring, heldPid } = options;
   const capture = addon.openCapture({
     // Processes are followed whatever is shown: the end of the run and the hooks depend on their records.
     families: [...new Set<ProgramFamily>(['process', ...families])],
@@ -60,25 +67,29 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     capture.load();
     const clock = new BootClock(addon.bootClockOffsetNs());
     const descriptors = createDescriptors();
+    const peers = createPeers({ identity, processes });
     const decoder = createDecoder({
-      clock, identity, processes, readPath: descriptors.readPath, onJoin, heldPid,
+      clock, identity, processes, readPath: descriptors.readPath, peersOf: peers.peersOf, onJoin, onIoUring, heldPid,
       ancestorsOf: (pid) => readAncestors(pid, identity),
     });
     const tls = families.includes('tls') ? createTlsTargets({
       files: createTlsFiles({ addon, capture, ladder: createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) }), onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
     }) : null;
-    return { capture, decoder, descriptors, tls };
+    const readline = families.includes('readline') ? createReadlineFiles({ readElf: addon.readElf, capture, onProbe }) : null;
+    return { capture, decoder, descriptors, tls, peers, readline };
   } catch (error) {
     capture.close();
     throw error;
   }
 }
 
-export function captureStats({ capture, decoder, tls }: OpenCapture): StageStats[] {
+export function captureStats({ capture, decoder, tls, peers, readline }: OpenCapture): StageStats[] {
   return [
     ...kernelStats(capture.kernelCounters()),
     { stage: 'addon', counters: { ...capture.counters() } },
     { stage: 'decoder', counters: decoder.counters() },
     ...(tls === null ? [] : [{ stage: 'tls targets', counters: tls.counters() }]),
+    { stage: 'peers', counters: peers.counters() },
+    ...(readline === null ? [] : [{ stage: 'readline targets', counters: readline.counters() }]),
   ];
 }

@@ -54,14 +54,12 @@ export function hasEnded(stat: ProcStat): boolean {
   return stat.state === 'X' || (stat.state === 'Z' && stat.threads <= 1);
 }
 
+export function listPids(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
 export function listProcesses(): ProcStat[] {
-  const processes: ProcStat[] = [];
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    const stat = Number.isInteger(pid) ? readStat(pid) : null;
-    if (stat !== null) processes.push(stat);
-  }
-  return processes;
+  return listPids().flatMap((pid) => readStat(pid) ?? []);
 }
 
 export interface ProcIds {

@@ -37,8 +37,10 @@ export function describe(event: Event): string {
     case 'file': return describeFile(event.data);
     case 'net': return describeNet(event.data);
     case 'signal': {
-      const { signal, target_pid, target_comm, error } = event.data;
-      return escapeText(`${signal} to ${target_pid} ${target_comm}${failure(error)}`);
+      const { signal, sender_pid, sender_comm, target_pid, target_comm, outcome, error } = event.data;
+      const sender = sender_pid === null ? 'the kernel' : `${sender_pid} ${sender_comm ?? ''}`;
+      const unusual = outcome === 'delivered' || outcome === 'failed' ? '' : ` ${outcome}`;
+      return escapeText(`${signal} from ${sender} to ${target_pid} ${target_comm}${unusual}${failure(error)}`);
     }
     case 'readline': return `"${excerpt(event.data.line)}"${event.data.truncated ? ' truncated' : ''}`;
     case 'stdio': return describeStdio(event.data);
@@ -46,9 +48,10 @@ export function describe(event: Event): string {
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
     case 'mcp': return describeMcp(event.data);
     case 'probe': {
-      const { status, library, path, method, reason } = event.data;
+      const { status, subject, library, path, method, reason } = event.data;
+      if (subject === 'io_uring') return escapeText(reason ?? path);
       const how = [method, reason].filter((part) => part !== null).join(', ');
-      return escapeText(`${status} ${library ?? 'TLS'} in ${path}${how === '' ? '' : ` (${how})`}`);
+      return escapeText(`${status} ${library ?? subject ?? 'TLS'} in ${path}${how === '' ? '' : ` (${how})`}`);
     }
     case 'loss': {
       const { lost, of, stage, cause, bytes } = event.data;
@@ -148,7 +151,10 @@ function describeStdio(data: StdioData): string {
   const usual = data.role === 'stdin' ? 'read' : 'write';
   const where = data.role === 'other' ? `fd ${data.fd} ${escapeText(data.target)}` : data.role;
   const direction = data.direction === usual && data.role !== 'other' ? '' : ` ${data.direction}`;
-  return `${where}${direction} ${formatBytes(data.len)} ${quotePayload(data.payload, EXCERPT)}${data.truncated ? ' truncated' : ''}`;
+  const peer = data.peers?.[0];
+  const other = peer === undefined ? '' : ` ${data.direction === 'read' ? 'from' : 'to'} ${peer.pid} ${escapeText(peer.comm)}`;
+  const withheld = data.withheld === undefined ? '' : `, ${formatBytes(data.withheld)} left out`;
+  return `${where}${direction}${other} ${formatBytes(data.len)}${withheld} ${quotePayload(data.payload, EXCERPT)}${data.truncated ? ' truncated' : ''}`;
 }
 
 function describeHttp(data: HttpData): string {

@@ -10,8 +10,10 @@ export function chunk(payload: Uint8Array): ChunkData {
   };
 }
 
+const PEER = { pid: 77, process: PROCESS, comm: 'cat', fd: 0, evidence: 'used' } as const;
+
 export function stdioEvent(data: ChunkData = chunk(Buffer.from('hello "world"\n')), sequence = 1): StdioEvent {
-  return eventOf('stdio', { fd: 1, role: 'stdout', target: 'pipe:[77]', ...data }, sequence);
+  return eventOf('stdio', { fd: 1, role: 'stdout', target: 'pipe:[77]', peer_target: 'pipe:[77]', peers: [PEER], ...data }, sequence);
 }
 
 export function eventOf<const S extends string, const D>(source: S, data: D, sequence = 1): EventOf<S, D> {
@@ -75,7 +77,14 @@ export function everySource(): Event[] {
     eventOf('net', { event: 'HELLO', endpoint: ENDPOINT, server_name: 'example.test', alpn: ['h2', 'http/1.1'], version: '1.3' }),
     eventOf('net', { event: 'DATA', connection: 's1', position: 7, endpoint: ENDPOINT, ...bytes }),
     eventOf('net', { event: 'END', connection: 's1' }),
-    eventOf('signal', { signal: 'SIGTERM', target_pid: 77, target_comm: 'sleep', target: null, error: null }),
+    eventOf('signal', {
+      signal: 'SIGTERM', number: 15, sent_by: 'process', sender_pid: 4321, sender_comm: 'node', sender: PROCESS,
+      target_pid: 77, target_comm: 'sleep', target: PROCESS, outcome: 'delivered', error: null,
+    }),
+    eventOf('signal', {
+      signal: 'SIGPIPE', number: 13, sent_by: 'kernel', sender_pid: null, sender_comm: null, sender: null,
+      target_pid: 4321, target_comm: 'node', target: PROCESS, outcome: 'ignored', error: null,
+    }),
     eventOf('readline', { line: 'ls -l', truncated: false }),
     stdioEvent(),
     { ...stdioEvent(bytes), process: null, session: null },
@@ -91,6 +100,9 @@ export function everySource(): Event[] {
     eventOf('probe', {
       path: '/usr/lib/libssl.so.3', library: 'openssl', status: 'attached', build_id: 'ab12', method: 'internal', functions: ['SSL_read'], reason: null,
       steps: [{ step: 'symbols', outcome: 'found' }],
+    }),
+    eventOf('probe', {
+      subject: 'io_uring', path: '/usr/bin/node', library: null, status: 'absent', build_id: null, method: null, functions: [], reason: 'pid 4321 (node) uses io_uring', steps: [],
     }),
     eventOf('loss', { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 900, connection: null }),
     eventOf('log', { level: 'warn', message: 'could not do it' }),

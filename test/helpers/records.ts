@@ -1,6 +1,7 @@
 /** Builds records of bpf/event.h by hand, for tests of the decoder. */
 import {
-  ENDPOINT, EXEC, EXIT, FORK, HEADER, IO_NOT_COUNTED, RECORD_KIND, SIZE, STDIO, TLS, TLS_CLOSE, TLS_ENDPOINT, TLS_HANDSHAKE,
+  ENDPOINT, EXEC, EXIT, FORK, HEADER, IO_NOT_COUNTED, READLINE, RECORD_KIND, SIGNAL, SIZE, STDIO, TLS, TLS_CLOSE, TLS_ENDPOINT,
+  TLS_HANDSHAKE,
 } from '../../src/decode/layout.ts';
 
 export interface HeaderFields {
@@ -80,11 +81,12 @@ export interface ChunkFields extends HeaderFields {
 }
 
 export function stdioRecord(
-  fields: ChunkFields & { readonly fd: number; readonly mode: number; readonly inode: bigint; readonly device?: number },
+  fields: ChunkFields & { readonly fd: number; readonly mode: number; readonly inode: bigint; readonly device?: number; readonly peer?: number },
 ): Buffer {
   const buffer = record(RECORD_KIND.RECORD_STDIO_DATA, SIZE.stdio_data, fields);
   buffer.writeBigUInt64LE(fields.inode, STDIO.inode);
   buffer.writeBigUInt64LE(BigInt(fields.device ?? 0), STDIO.device);
+  buffer.writeBigUInt64LE(BigInt(fields.peer ?? 0), STDIO.peer);
   buffer.writeUInt32LE(fields.total ?? fields.payload.length, STDIO.total);
   buffer.writeUInt32LE(fields.offset ?? 0, STDIO.offset);
   buffer.writeUInt32LE(fields.payload.length, STDIO.len);
@@ -92,6 +94,30 @@ export function stdioRecord(
   buffer.writeUInt32LE(fields.mode, STDIO.mode);
   buffer.writeUInt8(fields.write === false ? 0 : 1, STDIO.direction);
   return resized(Buffer.concat([buffer, fields.payload]));
+}
+
+export function signalRecord(
+  fields: HeaderFields & { readonly signal: number; readonly outcome?: number; readonly error?: number; readonly senderPid?: number; readonly targetPid: number; readonly targetStartNs?: bigint },
+): Buffer {
+  const buffer = record(RECORD_KIND.RECORD_SIGNAL, SIZE.signal_sent, fields);
+  buffer.writeBigUInt64LE(fields.senderPid === undefined ? 0n : 10_000_000n, SIGNAL.sender_start_ns);
+  buffer.writeBigUInt64LE(fields.targetStartNs ?? 0n, SIGNAL.target_start_ns);
+  buffer.writeUInt32LE(fields.senderPid ?? 0, SIGNAL.sender_pid);
+  buffer.writeInt32LE(fields.targetPid, SIGNAL.target_pid);
+  buffer.writeInt32LE(fields.signal, SIGNAL.number);
+  buffer.writeUInt32LE(fields.error ?? 0, SIGNAL.error);
+  buffer.writeUInt32LE(fields.outcome ?? 0, SIGNAL.outcome);
+  buffer.write('sender', SIGNAL.sender_comm);
+  // No NUL: as long as a name can be.
+  buffer.write('sixteen-is-full!', SIGNAL.target_comm);
+  return buffer;
+}
+
+export function readlineRecord(fields: HeaderFields & { readonly line: Buffer; readonly len?: number }): Buffer {
+  const buffer = record(RECORD_KIND.RECORD_READLINE, SIZE.readline_data, fields);
+  buffer.writeUInt32LE(fields.line.length, READLINE.total);
+  buffer.writeUInt32LE(fields.len ?? fields.line.length, READLINE.len);
+  return resized(Buffer.concat([buffer, fields.line]));
 }
 
 export function tlsRecord(fields: ChunkFields & { readonly connection: bigint; readonly position?: bigint }): Buffer {

@@ -41,7 +41,7 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     execFileSync('cc', ['-O2', '-o', path, programPath(`${program}.c`), ...libraries]);
     const target = spawn(path, args(dir), { stdio: ['pipe', 'ignore', 'inherit'] });
     const file = dir.file('trace.jsonl');
-    const cli = startCli(['trace', '--no-hub', '-q', '--raw', '--no-redact', '--ring-size', RING, '-o', file, '-p', String(target.pid)]);
+    const cli = startCli(['trace', '--no-hub', '-q', '--raw', '--no-redact', '--source', 'all', '--ring-size', RING, '-o', file, '-p', String(target.pid)]);
     children.push(target, cli.child);
     await waitFor('the trace to see the program', () => {
       if (cli.child.exitCode !== null) throw new Error(`trace ended: ${cli.stderr()}`);
@@ -96,6 +96,14 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     const delivered = ofSource(events, 'file').filter(({ data }) => data['event'] === 'OPEN' && data['error'] === 'ENOENT');
     const told = delivered.reduce((sum, { data }) => sum + Number(data['count']), 0);
     expect(told + lost(events, 'file')).toBe(count);
+  });
+
+  it('signal: each one is an event or counted', async () => {
+    const count = 20_000;
+    const events = await floodStopped({ program: 'signals', args: () => [String(count)] });
+    const delivered = ofSource(events, 'signal').filter(({ data }) => data['signal'] === 'SIGUSR1' && data['outcome'] === 'ignored');
+    expect(delivered.length).toBeGreaterThan(0);
+    expect(delivered.length + lost(events, 'signal')).toBe(count);
   });
 
   it('process: each start and end is an event or counted', async () => {

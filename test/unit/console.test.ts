@@ -14,6 +14,9 @@ import { waitFor } from '../helpers/wait.ts';
 
 const plain = { colour: false, columns: null };
 
+/** The first event of this source, or a further one. */
+const sourced = (source: Event['source'], index = 0): Event => everySource().filter((event) => event.source === source)[index] as Event;
+
 group('the sentence of an event', () => {
   test.each<[Event, string]>([
     [eventOf('http', httpData()), 'POST https://api.example.test/v1/messages 200 1.2 s 10 B→0 B'],
@@ -21,10 +24,15 @@ group('the sentence of an event', () => {
       eventOf('http', { ...httpData(), state: 'partial', reason: 'gap of 9 bytes', status: null, latency_ms: null, sse_events: 3 }),
       'POST https://api.example.test/v1/messages no response 10 B→0 B 3 SSE events (partial: gap of 9 bytes)',
     ],
-    [stdioEvent(chunk(Buffer.from('{"a":1}\n'))), 'stdout 8 B "{"a":1}\\n"'],
-    [stdioEvent({ ...chunk(Buffer.of(0xff, 0xfe, 0, 1)), direction: 'read' }), 'stdout read 4 B 0xfffe0001'],
+    [stdioEvent(chunk(Buffer.from('{"a":1}\n'))), 'stdout to 77 cat 8 B "{"a":1}\\n"'],
+    [stdioEvent({ ...chunk(Buffer.of(0xff, 0xfe, 0, 1)), direction: 'read' }), 'stdout read from 77 cat 4 B 0xfffe0001'],
     [everySource()[1] as Event, "exec /usr/bin/curl -s 'https://example.test/?q=é'"],
     [everySource()[2] as Event, 'killed by SIGKILL after 2 ms'],
+    [stdioEvent({ ...chunk(Buffer.alloc(0)), total: 4096, withheld: 4096 }), 'stdout to 77 cat 0 B, 4.1 KB left out ""'],
+    [sourced('signal'), 'SIGTERM from 4321 node to 77 sleep'],
+    [sourced('signal', 1), 'SIGPIPE from the kernel to 4321 node ignored'],
+    [sourced('readline'), '"ls -l"'],
+    [sourced('probe', 1), 'pid 4321 (node) uses io_uring'],
   ])('%#', (event, sentence) => {
     expect(describe(event)).toBe(sentence);
   });

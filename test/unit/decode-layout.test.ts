@@ -64,6 +64,8 @@ describe('the layout of a record', () => {
     ['endpoint', layout.ENDPOINT],
     ['net_socket', layout.NET_SOCKET],
     ['net_data', layout.NET_DATA],
+    ['signal_sent', layout.SIGNAL],
+    ['readline_data', layout.READLINE],
   ])('every field of %s lies where event.h puts it', (name, mirrored) => {
     expect(structs.get(name)?.offsets).toEqual(mirrored);
   });
@@ -78,6 +80,7 @@ describe('the layout of a record', () => {
     ['net_event', layout.NET_EVENT],
     ['net_protocol', layout.NET_PROTOCOL],
     ['net_content', layout.NET_CONTENT],
+    ['signal_outcome', layout.SIGNAL_OUTCOME],
   ])('enum %s has the same names and numbers', (name, mirrored) => {
     expect(parseEnum(name)).toEqual(mirrored);
   });

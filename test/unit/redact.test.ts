@@ -129,6 +129,11 @@ describe('the operator', () => {
     expect(second).toBe(clean);
   });
 
+  test('lines of a shell are masked', async () => {
+    const [secret, clean] = await run([eventOf('readline', { line: `export API_KEY=${KEY}`, truncated: false }), eventOf('readline', { line: 'ls -l', truncated: false })]);
+    expect([secret?.data, clean?.data]).toEqual([{ line: `export API_KEY=${'*'.repeat(KEY.length)}`, truncated: false }, { line: 'ls -l', truncated: false }]);
+  });
+
   test('masked once, nothing is found again: not in bytes, not in the counters', async () => {
     const counters = createRedactCounters();
     const once = await run([stdioEvent(chunk(Buffer.from(`{"api_key":"${KEY}"} Authorization: Bearer abcdefghij\n`)))], { counters });

@@ -185,7 +185,9 @@ function summariseStdio(data: Data): Summary {
 function summariseSignal(data: Data): Summary {
   const error = textOrNull(data, 'error');
   return {
-    kind: text(data, 'signal'), title: `to ${number(data, 'target_pid')} ${text(data, 'target_comm')}`, note: error ?? '',
+    kind: text(data, 'signal'),
+    title: `${text(data, 'sent_by') === 'kernel' ? 'from the kernel ' : ''}to ${number(data, 'target_pid')} ${text(data, 'target_comm')}`,
+    note: error ?? (text(data, 'outcome') === 'delivered' ? '' : text(data, 'outcome')),
     tone: error === null ? 'plain' : 'warn',
   };
 }
@@ -215,7 +217,7 @@ function summariseProbe(data: Data): Summary {
   const reason = textOrNull(data, 'reason');
   return {
     kind: status,
-    title: `${textOrNull(data, 'library') ?? 'TLS'} in ${baseName(text(data, 'path'))}: ${status}${reason === null ? '' : ` – ${reason}`}`,
+    title: `${textOrNull(data, 'library') ?? textOrNull(data, 'subject') ?? 'TLS'} in ${baseName(text(data, 'path'))}: ${status}${reason === null ? '' : ` – ${reason}`}`,
     note: text(data, 'path'),
     tone: status === 'failed' ? 'error' : status === 'suspect' ? 'warn' : 'plain',
     keep: true,
