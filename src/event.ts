@@ -8,12 +8,13 @@
  */
 import type { Endpoint, NetData } from './event-net.ts';
 import type { Errno, FileData } from './event-file.ts';
-import type { GrpcData } from './event-grpc.ts';
+import type { HttpData, McpData, SseData } from './event-protocols.ts';
 import type { Nanoseconds } from './time.ts';
 
 export type * from './event-file.ts';
 export type * from './event-grpc.ts';
 export type * from './event-net.ts';
+export type * from './event-protocols.ts';
 
 /** host + boot + start time + pid: names one process for ever. A bare pid never does. */
 export type ProcessKey = string & { readonly __brand?: 'ProcessKey' };
@@ -219,138 +220,6 @@ export interface StdioData extends ChunkData {
   readonly peer_target: string | null;
   /** Who is at the other end, the one that used it last first. Empty: not known. null: there is none, as of a file. */
   readonly peers: readonly StdioPeer[] | null;
-}
-
-export type TextEncoding = 'utf8' | 'base64';
-/** Lower-case header name to all its values, in order. */
-export type Headers = Readonly<Record<string, readonly string[]>>;
-/** null: what a compressed head refers to was sent before the capture, or in a gap of it. */
-export type HeaderList = readonly (readonly [name: string | null, value: string | null])[];
-
-/**
- * `complete`: both messages were seen whole. `aborted`: the connection or the
- * capture ended first. `partial`: bytes of it are missing.
- */
-export type ExchangeState = 'complete' | 'aborted' | 'partial';
-
-/** One HTTP request with its response. The event's timestamp is the request's first byte. */
-export interface HttpData {
-  /** Connection and number on it; also in the `sse` events of this exchange. */
-  readonly exchange: string;
-  readonly connection: string;
-  /** Number of its stream, in HTTP/2. */
-  readonly stream: number | null;
-  /** The server began it, by a promise. */
-  readonly pushed: boolean;
-  /** Both ends of its socket, when they became known. */
-  readonly endpoint: Endpoint | null;
-  /** Whether it was encrypted. */
-  readonly tls: boolean;
-  readonly state: ExchangeState;
-  /** Why it is not `complete`. */
-  readonly reason: string | null;
-  /** Whether the traced process sent the request or answered it. */
-  readonly role: 'client' | 'server';
-  /** `UNKNOWN` when only the response was captured; `url` and `path` are then empty. */
-  readonly method: string;
-  /** Absolute when the host is known. */
-  readonly url: string;
-  /** Without the query. */
-  readonly path: string;
-  readonly host: string | null;
-  readonly http_version: string;
-  /** null while no response was seen. */
-  readonly status: number | null;
-  readonly status_text: string | null;
-  readonly request_headers: Headers;
-  readonly request_header_list: HeaderList;
-  readonly response_headers: Headers;
-  readonly response_header_list: HeaderList;
-  /** Fields after the body. */
-  readonly request_trailers: HeaderList;
-  readonly response_trailers: HeaderList;
-  /** Fields of its heads and trailers that are null in the lists, in name or value. */
-  readonly unknown_fields: number;
-  /** Decoded of its transfer and content codings. null when there was none, and where it could not be decoded. */
-  readonly request_body: string | null;
-  readonly request_body_encoding: TextEncoding;
-  /** As they were sent, chunks and padding left out. */
-  readonly request_body_bytes: number;
-  readonly request_body_truncated: boolean;
-  /** Codings that it was decoded of, in the order in which they were applied: `gzip`. null where it came plain. */
-  readonly request_body_coding: string | null;
-  /** Of a coded body: bytes that came out. */
-  readonly request_decoded_bytes: number;
-  readonly response_body: string | null;
-  readonly response_body_encoding: TextEncoding;
-  readonly response_body_bytes: number;
-  readonly response_body_truncated: boolean;
-  readonly response_body_coding: string | null;
-  readonly response_decoded_bytes: number;
-  /** Request's first byte to response's last byte; null while there was no response. */
-  readonly latency_ms: number | null;
-  /** Request's last byte to response's first byte. */
-  readonly ttfb_ms: number | null;
-  /** Events of its stream, when the response was `text/event-stream`. */
-  readonly sse_events: number | null;
-  /** What it says as a gRPC call, when it is one. */
-  readonly grpc: GrpcData | null;
-  /** How many secrets were masked in it. */
-  readonly redacted: number;
-}
-
-/** One event of a `text/event-stream` response, emitted when it arrived. */
-export interface SseData {
-  readonly exchange: string;
-  readonly connection: string;
-  readonly url: string;
-  /** From 0, within the response. */
-  readonly index: number;
-  /** `message` when the stream named none. */
-  readonly event: string;
-  readonly data: string;
-  readonly last_event_id: string | null;
-  readonly retry_ms: number | null;
-  /** Since the request's first byte. */
-  readonly since_request_ms: number;
-  readonly truncated: boolean;
-}
-
-/** A process at the other end of a pipe. */
-export interface McpPeer {
-  readonly pid: number;
-  readonly comm: string;
-  readonly process: ProcessKey | null;
-}
-
-/**
- * JSON-RPC 2.0 over stdio, as of the Model Context Protocol: a request with its reply,
- * a notification, or a reply whose request was not captured. The event is the process's
- * that was seen to write or read it; its timestamp is that of the request.
- */
-export interface McpData {
-  readonly kind: 'call' | 'notification' | 'reply';
-  /** The process and a number of its own. */
-  readonly call: string;
-  readonly framing: 'line' | 'content-length';
-  /** Whether the process asked, or was asked. */
-  readonly role: 'client' | 'server';
-  /** The pipe or socket of the request, or of the notification or lone reply. */
-  readonly target: string;
-  /** The process at its other end, where that is traced and used it. */
-  readonly peer: McpPeer | null;
-  readonly id: string | number | null;
-  readonly method: string | null;
-  /** JSON. */
-  readonly params: string | null;
-  readonly result: string | null;
-  readonly error: { readonly code: number; readonly message: string } | null;
-  readonly truncated: boolean;
-  /** `aborted`: no reply came. */
-  readonly state: ExchangeState;
-  readonly reason: string | null;
-  /** Request to reply. */
-  readonly latency_ms: number | null;
 }
 
 /** About ourselves: what was hooked in a binary, and how, or why nothing was. */

@@ -19,7 +19,7 @@ function say({ process = 'agent', direction, target = direction === 'write' ? 'p
   const payload = Buffer.from(text);
   return {
     timestamp: nanoseconds(BigInt(timeMs) * 1_000_000n), source: 'stdio', pid: process.length, comm: process, process, session: 's', id: 'i',
-    data: { fd: 4, role, target, direction, len: payload.length, total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1 },
+    data: { fd: 4, role, target, peer_target: null, peers: null, direction, len: payload.length, total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1 },
   };
 }
 
