@@ -15,6 +15,8 @@ import { waitFor } from '../helpers/wait.ts';
 /** Above the kernel's highest pid: nobody is alive there. */
 const DEAD_PID = 4_194_305;
 
+const NO_HUB_COMES = { closeUnreachableMs: 50 };
+
 let dir: TempDir;
 let hub: FakeHub;
 let links: HubLink[];
@@ -40,7 +42,8 @@ function link({ hello = helloOf('h.b.one'), ...options }: Partial<HubLinkOptions
   const made = createHubLink({
     socketPath: dir.file('hub.sock'), hello, spoolDir: dir.file('spool'), onNotice: (message) => notices.push(message), ...options,
     // One batch for each write, unless a test is about joining them.
-    limits: { retryFirstMs: 5, retryLastMs: 20, closeUnreachableMs: 50, closeMs: 3000, batchBytes: 1, batchesInFlight: 1000, ...options.limits },
+    // A close waits for a slow machine; where no hub will come, a test says so.
+    limits: { retryFirstMs: 5, retryLastMs: 20, closeUnreachableMs: 20_000, closeMs: 60_000, batchBytes: 1, batchesInFlight: 1000, ...options.limits },
   });
   links.push(made);
   return made;
@@ -210,7 +213,7 @@ describe('a hub that misbehaves', () => {
   test('a refusal is said once with its code, and the events wait on disk', async () => {
     hub = fakeHub({ path: dir.file('hub.sock'), refuse: { code: 'HUB_VERSION', message: 'could not take protocol 1' } });
     await hub.listen();
-    const sink = link({ limits: { refusedRetryMs: 5 } });
+    const sink = link({ limits: { refusedRetryMs: 5, ...NO_HUB_COMES } });
     sink.write(batchOf(0));
     await waitFor('three attempts', () => hub.hellos.length >= 3);
     await sink.close();
@@ -221,7 +224,7 @@ describe('a hub that misbehaves', () => {
 
 describe('the spool', () => {
   test('is private, and a later collector delivers it under its own name, once', async () => {
-    const first = link({ hello: helloOf('h.b.dead', DEAD_PID), limits: { unackedBytes: 8000, segmentBytes: 8000 } });
+    const first = link({ hello: helloOf('h.b.dead', DEAD_PID), limits: { unackedBytes: 8000, segmentBytes: 8000, ...NO_HUB_COMES } });
     for (let i = 0; i < 30; i++) first.write(batchOf(i * 10));
     await first.close();
     const spool = join(dir.file('spool'), 'h.b.dead');
@@ -240,7 +243,7 @@ describe('the spool', () => {
   });
 
   test('of a living collector is left alone', async () => {
-    const living = link({ hello: helloOf('h.b.living'), limits: { unackedBytes: 1 } });
+    const living = link({ hello: helloOf('h.b.living'), limits: { unackedBytes: 1, ...NO_HUB_COMES } });
     living.write(batchOf(0));
     expect(existsSync(join(dir.file('spool'), 'h.b.living'))).toBe(true);
     await living.close();
@@ -264,7 +267,7 @@ describe('the spool', () => {
   });
 
   test('a segment cut by a killed writer gives its whole batches, the rest is not invented', async () => {
-    const first = link({ hello: helloOf('h.b.dead', DEAD_PID) });
+    const first = link({ hello: helloOf('h.b.dead', DEAD_PID), limits: NO_HUB_COMES });
     for (let i = 0; i < 3; i++) first.write(batchOf(i * 10));
     await first.close();
     const spool = join(dir.file('spool'), 'h.b.dead');
