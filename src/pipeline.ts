@@ -9,6 +9,8 @@ import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createMcpCounters, mcp } from '../analyzers/mcp.ts';
 import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
 import { replayGate } from '../analyzers/replay-gate.ts';
+import { createWhereCounters, where } from '../analyzers/where.ts';
+import type { Expression } from '../analyzers/where/expression.ts';
 import type { Event, Source } from './event.ts';
 import { createBatch, createEncoder } from './event-json.ts';
 import { LIMITS } from './limits.ts';
@@ -23,6 +25,9 @@ export interface PipelineOptions {
   readonly nextId: () => string;
   /** What reaches the sinks, besides events about ourselves; analyzers see everything. */
   readonly sources: readonly Source[];
+  /** Filters that what reaches the sinks must fit, all of them, and filters of which it must fit none. */
+  readonly where?: readonly Expression[];
+  readonly exclude?: readonly Expression[];
   /** Lets `tls` chunks through to the sinks. */
   readonly raw: boolean;
   /** Of which traffic reaches the sinks; none: of all. */
@@ -76,6 +81,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
   const httpCounters = createHttpCounters();
   const mcpCounters = createMcpCounters();
   const redactCounters = createRedactCounters();
+  const whereCounters = createWhereCounters();
   const { nextId, raw, sources, ports = [], recompute, recorded } = options;
   // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
   const clock = recompute === undefined ? { scheduler: asyncScheduler } : {};
@@ -89,11 +95,13 @@ function createAnalysis(options: PipelineOptions): Analysis {
         recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
         redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
         select({ sources, raw, ports }),
+        where({ where: options.where ?? [], exclude: options.exclude ?? [], counters: whereCounters }),
       ),
     stats: () => [
       { stage: 'http', counters: httpCounters.snapshot() },
       { stage: 'mcp', counters: mcpCounters.snapshot() },
       { stage: 'redact', counters: redactCounters.snapshot() },
+      { stage: 'filter', counters: whereCounters.snapshot() },
     ],
   };
 }

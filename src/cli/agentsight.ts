@@ -9,6 +9,8 @@
  * switch may be `--ssl=false` or `--ssl false`, and where AgentSight watches
  * every process for want of a choice, process 1 is traced.
  */
+import { translateHttpFilter, translateSslFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { formatWhere } from '../../analyzers/where/explain.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
 
@@ -50,12 +52,13 @@ type Rule =
   | { readonly kind: 'switch'; readonly sources: readonly Source[] }
   /** Always so here. */
   | { readonly kind: 'implied'; readonly value: boolean }
+  /** A filter of theirs, which excludes. */
+  | { readonly kind: 'filter'; readonly translate: (text: string) => Translation }
   /** Has no counterpart: said once. */
   | { readonly kind: 'told'; readonly value: boolean; readonly notice: string };
 
 const FOUND_BY_ITSELF = 'TLS inside of programs is found without --binary-path';
 const ALL_LIBRARIES = 'every TLS library is captured: they cannot be left out one by one';
-const NO_FILTER = 'AgentSight filter expressions are not applied: everything is shown';
 const NO_METRICS = 'processor and memory samples are not taken: the end of a process tells its totals';
 const ANY_DURATION = 'processes of any duration are shown: --duration is not applied';
 const ROTATES = 'files of -o rotate by themselves, at 512 MiB';
@@ -85,8 +88,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--rotate-logs': { kind: 'told', value: false, notice: ROTATES },
   '--max-log-size': { kind: 'told', value: true, notice: ROTATES },
   '--binary-path': { kind: 'told', value: true, notice: FOUND_BY_ITSELF },
-  '--http-filter': { kind: 'told', value: true, notice: NO_FILTER },
-  '--ssl-filter': { kind: 'told', value: true, notice: NO_FILTER },
+  '--http-filter': { kind: 'filter', translate: translateHttpFilter },
+  '--ssl-filter': { kind: 'filter', translate: translateSslFilter },
   '--system': { kind: 'told', value: false, notice: NO_METRICS },
   '--system-interval': { kind: 'told', value: true, notice: NO_METRICS },
   '--interval': { kind: 'told', value: true, notice: NO_METRICS },
@@ -210,6 +213,12 @@ function apply(rule: Rule, { inline, next }: Given, taken: Taken): boolean {
     case 'each':
       for (const part of (inline ?? next ?? '').split(',')) taken.words.push(rule.to, part);
       return inline === null;
+    case 'filter': {
+      const { expression, traps } = rule.translate(inline ?? next ?? '');
+      taken.words.push('--exclude', formatWhere(expression));
+      for (const trap of traps) taken.notices.add(trap);
+      return inline === null;
+    }
     case 'rename':
       if (!rule.value) {
         if ((inline ?? (isSwitchWord ? next : 'true')) !== 'false') taken.words.push(rule.to);

@@ -26,6 +26,7 @@ const SUMMARIES: Readonly<Record<CommandName, string>> = {
   serve: 'store, API and page alone',
   doctor: 'what this kernel, this user and a target allow, and how to get what is missing',
   config: 'the settings in force, and where each one comes from',
+  explain: 'how a filter of --where and --exclude is understood',
   schema: 'JSON Schema of one line of a capture',
 };
 
@@ -41,6 +42,21 @@ Launch and watch:      sudo agentsight-ts trace -- python3 agent.py
 Attach, to a file:     sudo agentsight-ts trace --pid 1234 -o trace.jsonl
 Select what runs:      sudo agentsight-ts trace --container web --comm node --port 443
 Pick from the stream:  sudo agentsight-ts trace -c node --json --no-hub | jq .data.url
+Only what failed:      sudo agentsight-ts trace -c node --where 'status >= 400'
+`,
+  explain: `
+A condition:     agentsight-ts explain 'status >= 400'
+More of them:    agentsight-ts explain 'host = api.test AND NOT status IN (200, 304)'
+Headers:         agentsight-ts explain 'request.header.x-team = blue'
+From AgentSight: agentsight-ts explain --http-filter 'request.path_prefix=/v1'
+
+A condition is FIELD OPERATOR VALUE. Fields are those of agentsight-ts schema,
+with or without "data." before them; one that an event does not have is null.
+  = !=        is, is not (of a list: one element is)
+  ~ !~        contains, contains not, in any case      ^=  begins with
+  < <= > >=   of numbers and times                     IN (a, b), NOT IN (a, b)
+  FIELD alone: is there, and neither false nor empty
+AND, OR, NOT and brackets join conditions.
 `,
 };
 
@@ -100,10 +116,11 @@ function addCommand(program: Command, name: CommandName, onCommand: OnCommand): 
   const examples = EXAMPLES[name];
   const command = program.command(name)
     .description(SUMMARIES[name])
-    .usage(name === 'trace' ? '[options] [-- COMMAND [ARGS…]]' : name === 'replay' ? '[options] FILE' : '[options]')
+    .usage(name === 'trace' ? '[options] [-- COMMAND [ARGS…]]' : name === 'replay' ? '[options] FILE' : name === 'explain' ? '[options] [FILTER…]' : '[options]')
     .addHelpOption(new Option('-h, --help', 'this text').helpGroup('General:'))
     .action(() => onCommand(name, givenFlags(command), command.args));
   if (examples !== undefined) command.addHelpText('before', examples.trimStart());
+  if (name === 'explain') command.argument('[filter...]', 'each is explained by itself');
   if (name === 'replay') command.argument('<file>', 'a capture written with -o; - for stdin');
   for (const { heading, options } of OPTION_GROUPS[name] as readonly { heading: string; options: readonly Option[] }[]) {
     for (const option of options) command.addOption(option.helpGroup(heading));

@@ -47,6 +47,10 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(line.text);
     return 0;
   }
+  if (line.name === 'explain') {
+    const { explain } = await import('./explain.ts');
+    return explain(line.args, line.flags);
+  }
   if (line.name === 'schema') {
     const { printSchema } = await import('./schema.ts');
     return printSchema();
@@ -91,8 +95,9 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
       const { printConfig } = await import('./config.ts');
       return printConfig({ json: flags.json ?? false }, context);
     }
+    case 'explain':
     case 'schema':
-      throw new Error('schema needs no settings');
+      throw new Error(`${name} needs no settings`);
     default:
       return assertUnreachable(name);
   }
@@ -147,7 +152,7 @@ function printFailure(error: unknown, verbose: boolean): number {
     return EXIT_FAILED;
   }
   const lines = [`agentsight-ts: ${error.message}`];
-  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+  if (error.hint !== undefined) lines.push(`  hint: ${error.hint.replaceAll('\n', '\n        ')}`);
   if (error.detail !== undefined && verbose) lines.push(...error.detail.trimEnd().split('\n').map((line) => `  | ${line}`));
   else if (error.detail !== undefined) lines.push('  -v shows the details');
   process.stderr.write(`${lines.join('\n')}\n`);

@@ -3,6 +3,8 @@
  * out. The defaults are told here and set in config.ts, because a variable or
  * the config file may speak before they do.
  */
+import { translateHttpFilter, translateSslFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { parseWhere } from '../../analyzers/where/parse.ts';
 import { Option } from 'commander';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
@@ -18,6 +20,8 @@ import type { TraceFlags } from './trace-options.ts';
 
 /** Exactly the flags that were given, whatever the command. */
 export interface CommandFlags extends TraceFlags {
+  readonly httpFilter?: readonly Translation[];
+  readonly sslFilter?: readonly Translation[];
   readonly config?: string;
   readonly verbose?: boolean;
   readonly user?: string;
@@ -67,11 +71,17 @@ const sources = valued(
 
 const excluded = valued('--exclude-source <list>', 'all but these (default: none of them)', parseSources);
 
+const filters = [
+  repeated('--where <filter>', "only events that it fits, as 'status >= 400 AND host ~ api'; repeatable, all must fit (see explain)", parseWhere),
+  repeated('--exclude <filter>', 'no event that it fits; repeatable', parseWhere),
+];
+
 const keep: OptionGroup = {
   heading: 'What to keep:',
   options: [
     sources,
     excluded,
+    ...filters,
     repeated('--port <port>', 'of net, tls and HTTP only what has this port at either end; repeatable', parseTrafficPort),
     valued('--fds <list>', 'stdio of these descriptors, as 0-2,7 (default: 0-2)', parseDescriptors),
     new Option('--all-fds', 'stdio of every descriptor (default: those of --fds)'),
@@ -135,6 +145,7 @@ export const OPTION_GROUPS = {
       options: [
         sources,
         excluded,
+        ...filters,
         new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
         new Option('--no-redact', 'leave what the capture holds readable (default: secrets are masked)'),
       ],
@@ -157,6 +168,15 @@ export const OPTION_GROUPS = {
   config: [
     { heading: 'Where it goes:', options: [new Option('--json', 'for programs (default: for people)')] },
     { heading: general.heading, options: [user, ...general.options] },
+  ],
+  explain: [
+    {
+      heading: 'What to explain:',
+      options: [
+        repeated('--http-filter <filter>', "one of AgentSight's, of what is to be left out; repeatable", translateHttpFilter),
+        repeated('--ssl-filter <filter>', "one of AgentSight's, of what is to be left out; repeatable", translateSslFilter),
+      ],
+    },
   ],
   schema: [],
 } as const satisfies Record<string, readonly OptionGroup[]>;

@@ -3,6 +3,7 @@
  * resolved: flags, environment and config file are already weighed.
  */
 import { CAPTURE_DEFAULTS, type ProgramFamily, type Selection } from '../addon.ts';
+import type { Expression } from '../../analyzers/where/expression.ts';
 import type { Settings } from '../settings.ts';
 import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
@@ -24,6 +25,9 @@ export interface OutputOptions {
   readonly json: boolean;
   /** What is shown and written; events about ourselves always are. */
   readonly sources: readonly Source[];
+  /** Filters that an event must fit, all of them, and filters of which it must fit none. */
+  readonly where: readonly Expression[];
+  readonly exclude: readonly Expression[];
   /** Keep `tls` chunks. */
   readonly raw: boolean;
   readonly redact: boolean;
@@ -78,6 +82,8 @@ export interface OutputFlags {
   readonly json?: boolean;
   readonly serve?: boolean;
   readonly excludeSource?: readonly Source[];
+  readonly where?: readonly Expression[];
+  readonly exclude?: readonly Expression[];
 }
 
 export interface ReplayFlags extends OutputFlags {
@@ -148,6 +154,8 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
     quiet: flags.quiet ?? false,
     json: flags.json ?? false,
     sources,
+    where: flags.where ?? [],
+    exclude: flags.exclude ?? [],
     raw: settings.raw,
     redact: settings.redact,
     port: settings.port,
