@@ -280,6 +280,7 @@ enum net_event {
 	NET_BIND = 3,
 	NET_LISTEN = 4,
 	NET_CLOSE = 5,
+	NET_KTLS = 6,		/* TLS in the kernel was asked for */
 };
 
 enum net_protocol {
@@ -295,7 +296,7 @@ enum net_content {
 	CONTENT_HTTP = 1,
 	CONTENT_HELLO = 2,	/* a TLS ClientHello, up to its end */
 	CONTENT_DNS = 3,
-	CONTENT_TLS = 4,	/* after the ClientHello: not sent */
+	CONTENT_TLS = 4,	/* not sent; one empty record tells of a stream that was TLS before we looked */
 	CONTENT_OTHER = 5,	/* not sent */
 };
 

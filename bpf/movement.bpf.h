@@ -268,6 +268,7 @@ static __noinline int move(struct caller *caller, struct socket_state *state, st
 {
 	struct cpu_state *cpu = this_cpu_state();
 	__u32 direction = movement->direction & 1;
+	__u8 before = state->content;
 	__u64 position;
 	__u8 content;
 
@@ -291,8 +292,14 @@ static __noinline int move(struct caller *caller, struct socket_state *state, st
 		if (state->hello_left == 0)
 			state->content = CONTENT_TLS;
 	}
-	if (content <= CONTENT_DNS)
-		send_bytes(caller, cpu, state, movement, position, content);
+	if (content == CONTENT_TLS && before == CONTENT_UNDECIDED) {
+		/* It was TLS before we looked: that alone is told. */
+		movement->buffer = 0;
+		movement->vector = 0;
+	} else if (content > CONTENT_DNS) {
+		return 0;
+	}
+	send_bytes(caller, cpu, state, movement, position, content);
 	return 0;
 }
 

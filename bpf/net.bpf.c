@@ -18,6 +18,7 @@ enum {
 	SYSCALL_READ = 0, SYSCALL_WRITE = 1, SYSCALL_CLOSE = 3, SYSCALL_READV = 19, SYSCALL_WRITEV = 20,
 	SYSCALL_SENDFILE = 40, SYSCALL_SOCKET = 41, SYSCALL_CONNECT = 42, SYSCALL_ACCEPT = 43, SYSCALL_SENDTO = 44,
 	SYSCALL_RECVFROM = 45, SYSCALL_SENDMSG = 46, SYSCALL_RECVMSG = 47, SYSCALL_BIND = 49, SYSCALL_LISTEN = 50,
+	SYSCALL_SETSOCKOPT = 54,
 	SYSCALL_ACCEPT4 = 288, SYSCALL_RECVMMSG = 299, SYSCALL_SENDMMSG = 307,
 };
 #else
@@ -25,6 +26,7 @@ enum {
 	SYSCALL_READ = 63, SYSCALL_WRITE = 64, SYSCALL_CLOSE = 57, SYSCALL_READV = 65, SYSCALL_WRITEV = 66,
 	SYSCALL_SENDFILE = 71, SYSCALL_SOCKET = 198, SYSCALL_CONNECT = 203, SYSCALL_ACCEPT = 202, SYSCALL_SENDTO = 206,
 	SYSCALL_RECVFROM = 207, SYSCALL_SENDMSG = 211, SYSCALL_RECVMSG = 212, SYSCALL_BIND = 200, SYSCALL_LISTEN = 201,
+	SYSCALL_SETSOCKOPT = 208,
 	SYSCALL_ACCEPT4 = 242, SYSCALL_RECVMMSG = 243, SYSCALL_SENDMMSG = 269,
 };
 #endif
@@ -37,6 +39,11 @@ enum {
 
 #define MSG_PEEK 0x2
 #define MSG_ERRQUEUE 0x2000
+
+#define SOL_TCP 6
+#define TCP_ULP 31
+#define ULP_TLS 0x736c74	/* "tls" */
+#define ULP_TLS_LEN 3
 
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
@@ -138,6 +145,15 @@ static __always_inline void bound(struct caller *caller, struct socket_state *st
 	tell(caller, state, &names, NET_BIND);
 }
 
+static __always_inline void encrypted(struct caller *caller, struct socket_state *state, long result)
+{
+	struct unix_names names = {};
+
+	read_endpoint((struct sock *)state->sk, &state->endpoint);
+	state->error = result < 0 ? -result : 0;
+	tell(caller, state, &names, NET_KTLS);
+}
+
 static __always_inline void begun(struct caller *caller, struct socket_state *state, __u32 event)
 {
 	struct unix_names names = {};
@@ -166,6 +182,16 @@ static __always_inline void closed(struct caller *caller, __s32 fd)
 	end_socket(&header, state, inode);
 }
 
+/* setsockopt(fd, SOL_TCP, TCP_ULP, "tls"): the kernel is to encrypt what passes the socket. */
+static __always_inline bool asks_for_ktls(struct pt_regs *regs)
+{
+	__u32 name = 0;
+
+	if ((__u32)SYSCALL_ARGUMENT_1(regs) != SOL_TCP || (__u32)SYSCALL_ARGUMENT_2(regs) != TCP_ULP)
+		return false;
+	return bpf_probe_read_user(&name, ULP_TLS_LEN, (const void *)SYSCALL_ARGUMENT_3(regs)) == 0 && name == ULP_TLS;
+}
+
 static __always_inline bool moves_bytes(__u64 number)
 {
 	return number == SYSCALL_READ || number == SYSCALL_WRITE || number == SYSCALL_READV || number == SYSCALL_WRITEV ||
@@ -177,7 +203,8 @@ static __always_inline bool moves_bytes(__u64 number)
 static __always_inline bool makes_or_ends(__u64 number)
 {
 	return number == SYSCALL_CLOSE || number == SYSCALL_SOCKET || number == SYSCALL_CONNECT || number == SYSCALL_ACCEPT ||
-	       number == SYSCALL_ACCEPT4 || number == SYSCALL_BIND || number == SYSCALL_LISTEN;
+	       number == SYSCALL_ACCEPT4 || number == SYSCALL_BIND || number == SYSCALL_LISTEN ||
+	       number == SYSCALL_SETSOCKOPT;
 }
 
 static __noinline int make_or_end(struct caller *caller, struct pt_regs *regs, __u64 number, long result)
@@ -189,7 +216,7 @@ static __noinline int make_or_end(struct caller *caller, struct pt_regs *regs, _
 		closed(caller, SYSCALL_ARGUMENT_0(regs));
 		return 0;
 	}
-	if (is_new && result < 0)
+	if ((is_new && result < 0) || (number == SYSCALL_SETSOCKOPT && !asks_for_ktls(regs)))
 		return 0;
 	state = socket_of_fd(caller->task, is_new ? result : (__s32)SYSCALL_ARGUMENT_0(regs), caller->root, !is_new);
 	if (!state)
@@ -198,6 +225,8 @@ static __noinline int make_or_end(struct caller *caller, struct pt_regs *regs, _
 		connected(caller, state, regs, result);
 	else if (number == SYSCALL_BIND)
 		bound(caller, state, regs, result);
+	else if (number == SYSCALL_SETSOCKOPT)
+		encrypted(caller, state, result);
 	else if (number != SYSCALL_SOCKET && result >= 0)
 		begun(caller, state, number == SYSCALL_LISTEN ? NET_LISTEN : NET_ACCEPT);
 	return 0;

@@ -17,9 +17,12 @@ export interface Endpoint {
   readonly socket: string;
 }
 
-/** A socket of a traced process begins, listens or ends. */
+/**
+ * A socket of a traced process begins, listens or ends. `KTLS`: from now on the
+ * kernel itself encrypts what passes it, when that did not fail.
+ */
 export interface NetSocket {
-  readonly event: 'CONNECT' | 'ACCEPT' | 'BIND' | 'LISTEN' | 'CLOSE';
+  readonly event: 'CONNECT' | 'ACCEPT' | 'BIND' | 'LISTEN' | 'CLOSE' | 'KTLS';
   readonly protocol: 'tcp' | 'udp' | 'unix' | 'other';
   /** The descriptor that it was last used by; null where the kernel did not tell. */
   readonly fd: number | null;
@@ -51,10 +54,14 @@ export interface NetDns {
   readonly server: SocketAddress;
 }
 
-/** What a ClientHello on the wire asked for, whatever the TLS library. */
+/** TLS begins on a socket, by whatever library: what its ClientHello asked for. */
 export interface NetHello {
   readonly event: 'HELLO';
   readonly endpoint: Endpoint;
+  /** Whether the traced process sent the greeting or received it; null where that is not known. */
+  readonly role: 'client' | 'server' | null;
+  /** It passed before the trace began: its first bytes that were seen are TLS, and nothing else is known. */
+  readonly existing: boolean;
   readonly server_name: string | null;
   readonly alpn: readonly string[];
   /** Highest version offered: `1.3`. */

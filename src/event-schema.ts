@@ -22,6 +22,7 @@ const count = z.int().nonnegative();
 const key = z.string();
 const encoding = z.enum(['utf8', 'base64']);
 const library = z.enum(['openssl', 'gnutls', 'nss', 'boringssl', 'rustls', 'go']);
+const namedLibrary = z.enum([...library.options, 'jsse', 'wolfssl', 'mbedtls', 's2n', 'bearssl']);
 
 const address = z.object({ address: z.string(), port: count.nullable() }) satisfies z.ZodType<SocketAddress>;
 const endpoint = z.object({
@@ -76,7 +77,7 @@ const fileIo = z.object({
 }) satisfies z.ZodType<FileIo>;
 
 const netSocket = z.object({
-  event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
+  event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE', 'KTLS']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
   fd: z.int().nullable(), connection: z.string(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
   read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(),
 }) satisfies z.ZodType<NetSocket>;
@@ -87,7 +88,8 @@ const netDns = z.object({
 }) satisfies z.ZodType<NetDns>;
 
 const netHello = z.object({
-  event: z.literal('HELLO'), endpoint, server_name: z.string().nullable(), alpn: z.array(z.string()), version: z.string().nullable(),
+  event: z.literal('HELLO'), endpoint, role: z.enum(['client', 'server']).nullable().default(null), existing: z.boolean().default(false),
+  server_name: z.string().nullable(), alpn: z.array(z.string()), version: z.string().nullable(),
 }) satisfies z.ZodType<NetHello>;
 
 const netChunk = z.object({
@@ -159,8 +161,8 @@ const mcp = z.object({
 
 const probe = z.object({
   subject: z.enum(['readline', 'io_uring']).exactOptional(),
-  path: z.string(), build_id: z.string().nullable().default(null), library: library.nullable(),
-  status: z.enum(['attached', 'absent', 'failed', 'suspect']),
+  path: z.string(), build_id: z.string().nullable().default(null), library: namedLibrary.nullable(),
+  status: z.enum(['attached', 'absent', 'failed', 'suspect', 'unseen']),
   method: z.enum(['internal', 'symbol', 'locator', 'pclntab', 'build-id']).nullable(), functions: z.array(z.string()),
   reason: z.string().nullable(),
   steps: z.array(z.object({ step: z.enum(['symbols', 'pclntab', 'locator', 'build-id', 'attach']), outcome: z.string() })).default([]),

@@ -95,6 +95,8 @@ export type ProcessData = ForkData | ExecData | ExitData;
 
 export type Direction = 'read' | 'write';
 export type TlsLibrary = 'openssl' | 'gnutls' | 'nss' | 'boringssl' | 'rustls' | 'go';
+/** Also those that we can tell and do not capture. */
+export type NamedTlsLibrary = TlsLibrary | 'jsse' | 'wolfssl' | 'mbedtls' | 's2n' | 'bearssl';
 
 /** What a chunk of bytes that some call carried has in common. */
 export interface ChunkData {
@@ -228,9 +230,12 @@ export interface ProbeData {
   readonly subject?: ProbeSubject;
   readonly path: string;
   readonly build_id: string | null;
-  readonly library: TlsLibrary | null;
-  /** `suspect`: attached, but what came cannot be what TLS carries for any protocol we know. */
-  readonly status: 'attached' | 'absent' | 'failed' | 'suspect';
+  readonly library: NamedTlsLibrary | null;
+  /**
+   * `suspect`: attached, but what came cannot be what TLS carries for any protocol we know.
+   * `unseen`: the process that the event is of speaks TLS, and `reason` says why no plaintext was seen.
+   */
+  readonly status: 'attached' | 'absent' | 'failed' | 'suspect' | 'unseen';
   /** `internal` is the common callee of the public pair; see bpf/README.md. */
   readonly method: ProbeMethod | null;
   readonly functions: readonly string[];

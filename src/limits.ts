@@ -83,6 +83,13 @@ export const LIMITS = {
   locatedFileBytes: 256 * KIB,
   /** Rows of the TLS report at the end of a run. */
   tlsReportRows: 256,
+  /** Connections of one process whose TLS no hook has seen yet, or whose socket is not known; more are counted. */
+  tlsGreetings: 64,
+  /** How long after its first greeting a process of which no plaintext came is told: a server may think for some seconds. */
+  tlsUnseenMs: 5000,
+  /** Files whose first bytes are judged, and so many first bytes of one direction that are no protocol make its place suspect. */
+  tlsSuspectFiles: 1024,
+  tlsSuspectStarts: 2,
 
   /** Connections with parser state; the longest idle one is dropped and counted. */
   connections: 4096,

@@ -43,16 +43,31 @@ function losses(stages: readonly StageStats[]): readonly string[] {
   );
 }
 
+/** Kinds of blind spots that are told line by line. */
+const BLIND_SPOTS_TOLD = 20;
+
 /**
- * Why there is less TLS plaintext than one might expect. A library that could
- * not be hooked is always named; a process that had nothing to say only when
- * nobody else had either, or else every helper of an agent would get a line.
+ * Why there is less TLS plaintext than one might expect. A process that speaks
+ * TLS unseen, and a library that could not be hooked, are always named; a
+ * process that had nothing to say only when nobody else had either, or else
+ * every helper of an agent would get a line.
  */
 export function blindSpots(rows: readonly TlsReportRow[]): readonly string[] {
-  const nothing = !rows.some(({ state }) => state === 'captured');
-  return rows
-    .filter(({ state, root }) => state === 'failed' || state === 'unsupported' || (nothing && (root || state === 'silent')))
-    .map(({ pid, comm, reason }) => `no TLS plaintext from ${comm} (pid ${pid}): ${reason ?? 'for an unknown reason'}`);
+  const nothing = !rows.some(({ readBytes, writtenBytes }) => readBytes + writtenBytes > 0);
+  const told = rows.filter(({ state, root, speaks, reason }) =>
+    reason !== null && (speaks || state === 'failed' || state === 'unsupported' || (nothing && (root || state === 'silent'))));
+  // Those who speak come first: whoever else is cut off had perhaps nothing to say.
+  const groups = new Map<string, { readonly first: TlsReportRow; others: number }>();
+  for (const row of [...told].sort((a, b) => Number(b.speaks) - Number(a.speaks))) {
+    const alike = groups.get(`${row.comm}: ${row.reason}`);
+    if (alike === undefined) groups.set(`${row.comm}: ${row.reason}`, { first: row, others: 0 });
+    else alike.others += 1;
+  }
+  const lines = [...groups.values()].slice(0, BLIND_SPOTS_TOLD).map(({ first, others }) => {
+    const more = others === 0 ? '' : ` (and ${plural(others, 'other')} like it)`;
+    return `no TLS plaintext${first.state === 'captured' ? ' of some connections' : ''}: pid ${first.pid} ${first.comm}: ${first.reason}${more}`;
+  });
+  return groups.size > BLIND_SPOTS_TOLD ? [...lines, `and ${groups.size - BLIND_SPOTS_TOLD} more: see the probe events`] : lines;
 }
 
 export function plural(count: number, noun: string): string {

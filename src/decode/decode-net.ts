@@ -34,6 +34,7 @@ const EVENTS: Readonly<Record<number, NetSocket['event']>> = {
   [NET_EVENT.NET_BIND]: 'BIND',
   [NET_EVENT.NET_LISTEN]: 'LISTEN',
   [NET_EVENT.NET_CLOSE]: 'CLOSE',
+  [NET_EVENT.NET_KTLS]: 'KTLS',
 };
 
 const PROTOCOLS: Readonly<Record<number, NetSocket['protocol']>> = {
@@ -76,6 +77,10 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
         return true;
       case NET_CONTENT.CONTENT_DNS:
         decodeDns(bytes, tell);
+        return true;
+      case NET_CONTENT.CONTENT_TLS:
+        sockets.takeUndecided(bytes.number);
+        tell({ event: 'HELLO', endpoint: bytes.endpoint, role: null, existing: true, server_name: null, alpn: [], version: null });
         return true;
       default:
         return false;
@@ -172,8 +177,9 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
       counters.add('hello_unread');
       return;
     }
-    if (hello.serverName !== null && chunk.direction === 'write') names.greeted(endpoint.remote.address, hello.serverName);
-    tell({ event: 'HELLO', endpoint, server_name: hello.serverName, alpn: hello.alpn, version: hello.version });
+    const role = chunk.direction === 'write' ? 'client' : 'server';
+    if (hello.serverName !== null && role === 'client') names.greeted(endpoint.remote.address, hello.serverName);
+    tell({ event: 'HELLO', endpoint, role, existing: false, server_name: hello.serverName, alpn: hello.alpn, version: hello.version });
   }
 
   function decodeDns({ number, chunk, endpoint, isStream }: Bytes, tell: (data: NetData) => void): void {

@@ -213,7 +213,7 @@ export const NET_DATA = {
 /** Bytes of each of the two names that follow a net_socket of a unix socket. */
 export const UNIX_NAME_BYTES = 108;
 
-export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5 } as const;
+export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5, NET_KTLS: 6 } as const;
 
 export const NET_PROTOCOL = { NET_OTHER: 0, NET_TCP: 1, NET_UDP: 2, NET_UNIX: 3 } as const;
 

@@ -26,7 +26,7 @@ import { createIoUringUsers, type IoUringUser } from './io-uring.ts';
 import { hasIoUring } from './open-ends.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
 import { createLossWatch } from './loss.ts';
-import { lossEvent, probeEvent } from './own-events.ts';
+import { lossEvent, probeEvent, unseenEvent } from './own-events.ts';
 import { createOwnTrees } from './own-trees.ts';
 import type { Runner } from './runner.ts';
 import { installedRuntimes } from './runtimes.ts';
@@ -304,6 +304,7 @@ class LiveCapture implements CaptureRunner {
     open.capture.sweep();
     this.#emitLosses(open.capture.kernelCounters());
     this.#emit(this.#ownTrees.without(open.decoder.settle()));
+    this.#emitUnseen(open, false);
     const ended = endedUnseen(this.#processes.live(), this.#options.identity);
     if (ended.length === 0) return;
     await open.capture.drain();
@@ -313,6 +314,10 @@ class LiveCapture implements CaptureRunner {
 
   #emitLosses(counters: KernelCounters): void {
     this.#emit(this.#losses.look(counters).map((loss) => lossEvent(loss, this.#options.identity)));
+  }
+
+  #emitUnseen({ tls }: OpenCapture, all: boolean): void {
+    this.#emit((tls?.takeUnseen(all) ?? []).map((unseen) => unseenEvent(unseen, this.#options.identity)));
   }
 
   #stopped(): boolean {
@@ -333,6 +338,7 @@ class LiveCapture implements CaptureRunner {
       await open.tls?.finish();
       if (!this.#closed) this.#pass(open, open.decoder.flush());
       this.#emit(this.#ownTrees.without(open.decoder.settle()));
+      if (!this.#closed) this.#emitUnseen(open, true);
       if (!this.#closed) this.#emitLosses(open.capture.kernelCounters());
     }
     this.#close();

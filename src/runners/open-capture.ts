@@ -72,15 +72,23 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
       clock, identity, processes, readPath: descriptors.readPath, peersOf: peers.peersOf, onJoin, onIoUring, heldPid,
       ancestorsOf: (pid) => readAncestors(pid, identity),
     });
-    const tls = families.includes('tls') ? createTlsTargets({
-      files: createTlsFiles({ addon, capture, ladder: createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) }), onProbe }), processes, watchMappings: (onMappings) => capture.watchMappings(onMappings),
-    }) : null;
+    const tls = families.includes('tls') ? createTls(capture, options) : null;
     const readline = families.includes('readline') ? createReadlineFiles({ readElf: addon.readElf, capture, onProbe }) : null;
     return { capture, decoder, descriptors, tls, peers, readline };
   } catch (error) {
     capture.close();
     throw error;
   }
+}
+
+function createTls(capture: Capture, { addon, processes, onProbe }: OpenCaptureOptions): TlsTargets {
+  const ladder = createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) });
+  return createTlsTargets({
+    files: createTlsFiles({ addon, capture, ladder, onProbe }),
+    processes,
+    watchMappings: (onMappings) => capture.watchMappings(onMappings),
+    onSuspect: onProbe,
+  });
 }
 
 export function captureStats({ capture, decoder, tls, peers, readline }: OpenCapture): StageStats[] {

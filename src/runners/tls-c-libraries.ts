@@ -5,7 +5,7 @@
  * TLS (bpf/nspr.bpf.h).
  */
 import type { ElfSymbol, UprobeProgram } from '../addon.ts';
-import type { TlsLibrary } from '../event.ts';
+import type { NamedTlsLibrary, TlsLibrary } from '../event.ts';
 
 interface CFunction {
   /** The first of these that the file exports. */
@@ -47,7 +47,26 @@ const LIBRARIES: readonly CLibrary[] = [
   },
 ];
 
-export const C_LIBRARY_NAMES: readonly string[] = LIBRARIES.flatMap(({ functions }) => functions.flatMap(({ names }) => names));
+/** Libraries that are told by a function and not hooked, so that nobody wonders where their bytes are. */
+const NOT_CAPTURED: readonly { readonly library: NamedTlsLibrary; readonly name: string; readonly functions: readonly string[] }[] = [
+  // Of libjvm.so and of programs that GraalVM compiled: Java's TLS is Java code, made into machine code as it runs.
+  { library: 'jsse', name: 'JSSE', functions: ['JNI_CreateJavaVM'] },
+  { library: 'wolfssl', name: 'wolfSSL', functions: ['wolfSSL_read', 'wolfSSL_write'] },
+  { library: 'mbedtls', name: 'mbedTLS', functions: ['mbedtls_ssl_read', 'mbedtls_ssl_write'] },
+  { library: 's2n', name: 's2n-tls', functions: ['s2n_recv', 's2n_send'] },
+  { library: 'bearssl', name: 'BearSSL', functions: ['br_ssl_engine_recvapp_buf', 'br_ssl_engine_sendapp_buf'] },
+];
+
+export const C_LIBRARY_NAMES: readonly string[] = [
+  ...LIBRARIES.flatMap(({ functions }) => functions.flatMap(({ names }) => names)),
+  ...NOT_CAPTURED.flatMap(({ functions }) => functions),
+];
+
+/** null when it is none of those that we can tell and not hook. */
+export function nameCLibrary(symbols: ReadonlyMap<string, ElfSymbol>): { readonly library: NamedTlsLibrary; readonly reason: string } | null {
+  const known = NOT_CAPTURED.find(({ functions }) => functions.every((name) => symbols.has(name)));
+  return known === undefined ? null : { library: known.library, reason: `${known.name}, not captured` };
+}
 
 export interface CLibraryPlan {
   readonly library: TlsLibrary;

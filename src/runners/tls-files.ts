@@ -7,9 +7,10 @@
 import type { Addon, Capture } from '../addon.ts';
 import { tlsLibraryNumber } from '../decode/tls-library.ts';
 import { causeText } from '../errors.ts';
-import type { ProbeData, ProbeStep, TlsLibrary } from '../event.ts';
+import type { NamedTlsLibrary, ProbeData, ProbeStep } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import { now, type Nanoseconds } from '../time.ts';
 import type { Found, Ladder } from './locate/ladder.ts';
 import { isSameFile, statFile } from './mapped-file.ts';
 import type { TlsPlan } from './tls-locate.ts';
@@ -18,9 +19,18 @@ import { neededFiles } from './tls-needed.ts';
 export interface TlsFile {
   readonly path: string;
   readonly state: 'attached' | 'unsupported' | 'failed' | 'none';
-  readonly library: TlsLibrary | null;
+  readonly library: NamedTlsLibrary | null;
   readonly reason: string | null;
+  /** What was told of it; null for one without TLS. */
+  readonly probe: ProbeData | null;
+  /** Since when what passes it is seen; null when it is not hooked. */
+  readonly hookedAt: Nanoseconds | null;
+  /** A handshake that fails is seen, too. */
+  readonly seesHandshakes: boolean;
 }
+
+/** What became of a file, before it is told. */
+type Hooking = Pick<TlsFile, 'state' | 'library' | 'reason'>;
 
 export interface TlsFiles {
   /**
@@ -71,26 +81,28 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
   async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
     const found = await ladder.locate(place);
     if (closed) return null;
-    const file = hook(path, place, found.plan);
-    tell(file, found);
-    return file;
+    const hooking = hook(place, found.plan);
+    const isHooked = hooking.state === 'attached';
+    const seesHandshakes = isHooked && found.plan.kind === 'hook' && found.plan.probes.some(({ program }) => program === 'handshake_enter');
+    const probe = hooking.state === 'none' ? null : describe(path, hooking, found);
+    if (hooking.state !== 'none') counters.add(hooking.state);
+    if (probe !== null) onProbe(probe);
+    return { path, ...hooking, probe, hookedAt: isHooked ? now() : null, seesHandshakes };
   }
 
-  function tell({ path, state, library, reason }: TlsFile, { plan, buildId, steps }: Found): void {
-    if (state === 'none') return;
-    counters.add(state);
+  function describe(path: string, { state, library, reason }: Hooking, { plan, buildId, steps }: Found): ProbeData {
     const attached: readonly ProbeStep[] = plan.kind === 'hook' ? [{ step: 'attach', outcome: reason ?? `${plan.probes.length} probes` }] : [];
     const hooked = plan.kind === 'hook' && state === 'attached';
-    onProbe({
+    return {
       path,
       build_id: buildId,
       library,
-      status: state === 'unsupported' ? 'absent' : state,
+      status: state === 'attached' || state === 'failed' ? state : 'absent',
       method: hooked ? plan.method : null,
       functions: hooked ? plan.functions : [],
       reason,
       steps: [...steps, ...attached],
-    });
+    };
   }
 
   function remember(key: string, file: TlsFile): void {
@@ -107,17 +119,17 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     files.set(key, file);
   }
 
-  function hook(path: string, place: string, plan: TlsPlan): TlsFile {
+  function hook(place: string, plan: TlsPlan): Hooking {
     switch (plan.kind) {
       case 'none':
-        return { path, state: 'none', library: null, reason: null };
+        return { state: 'none', library: null, reason: null };
       case 'unsupported':
-        return { path, state: 'unsupported', library: plan.library, reason: plan.reason };
+        return { state: 'unsupported', library: plan.library, reason: plan.reason };
       case 'failed':
-        return { path, state: 'failed', library: null, reason: plan.reason };
+        return { state: 'failed', library: null, reason: plan.reason };
       case 'hook': {
         const reason = attach(place, plan);
-        return { path, state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
+        return { state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
       }
     }
   }

@@ -17,8 +17,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ElfInfo, ElfSymbol, UprobeProgram } from '../addon.ts';
 import { causeText } from '../errors.ts';
-import type { ProbeMethod, TlsLibrary } from '../event.ts';
-import { C_LIBRARY_NAMES, planCLibrary } from './tls-c-libraries.ts';
+import type { NamedTlsLibrary, ProbeMethod, TlsLibrary } from '../event.ts';
+import { C_LIBRARY_NAMES, nameCLibrary, planCLibrary } from './tls-c-libraries.ts';
 
 export interface PlannedProbe {
   readonly program: UprobeProgram;
@@ -35,7 +35,7 @@ export type TlsPlan =
     readonly functions: readonly string[];
     readonly probes: readonly PlannedProbe[];
   }
-  | { readonly kind: 'unsupported'; readonly library: TlsLibrary; readonly reason: string }
+  | { readonly kind: 'unsupported'; readonly library: NamedTlsLibrary; readonly reason: string }
   | { readonly kind: 'none' }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -66,7 +66,9 @@ export function locateTls(path: string, readElf: ReadElf, readBytes: ReadBytes =
   // The others export no SSL_read, so the order of the checks does not matter.
   if (symbols.has('SSL_read') || symbols.has('SSL_write')) return planOpenSsl(symbols, codeReader(path, readBytes));
   const other = planCLibrary(symbols);
-  return other === null ? { kind: 'none' } : { ...other, kind: 'hook', method: 'symbol' };
+  if (other !== null) return { ...other, kind: 'hook', method: 'symbol' };
+  const named = nameCLibrary(symbols);
+  return named === null ? { kind: 'none' } : { ...named, kind: 'unsupported' };
 }
 
 type ReadCode = (symbol: ElfSymbol) => Uint8Array;

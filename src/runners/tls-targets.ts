@@ -12,15 +12,16 @@ import { resolve } from 'node:path';
 import type { Capture, MappedFile } from '../addon.ts';
 import type { ProcessTable } from '../decode/process-table.ts';
 import { AgentsightError } from '../errors.ts';
-import type { Event, ExecData, ProcessEvent } from '../event.ts';
+import type { Event, ExecData, NetEvent, ProbeData, ProcessEvent, TlsEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { commandFiles } from './command-files.ts';
 import { namedPath, placeOf } from './mapped-file.ts';
 import { readExecutableMappings, readLink } from './proc.ts';
 import type { TlsFile, TlsFiles } from './tls-files.ts';
-import { createTlsReport, type TlsReportRow } from './tls-report.ts';
+import { createTlsReport, type TlsReportRow, type UnseenTls } from './tls-report.ts';
 import { createTlsScans } from './tls-scans.ts';
+import { createSuspicion } from './tls-suspect.ts';
 import { systemTlsLibraries } from './tls-system.ts';
 
 /** At the end, so many that still run are looked at once more. */
@@ -35,6 +36,8 @@ export interface TlsTargets {
   observe(event: Event): void;
   /** What became of TLS so far. */
   report(): readonly TlsReportRow[];
+  /** Processes that speak TLS of which no plaintext came, each once; at the end of a run all that are left. */
+  takeUnseen(all: boolean): readonly UnseenTls[];
   /** Looks a last time at whoever still runs or was too fast for us. Before `report` at the end. */
   finish(): Promise<void>;
   counters(): Readonly<Record<string, number>>;
@@ -46,9 +49,11 @@ export interface TlsTargetsOptions {
   readonly files: TlsFiles;
   readonly processes: ProcessTable;
   readonly watchMappings: Capture['watchMappings'];
+  /** A place that was hooked seems to be the wrong one. */
+  readonly onSuspect: (probe: ProbeData) => void;
 }
 
-export function createTlsTargets({ files, processes, watchMappings }: TlsTargetsOptions): TlsTargets {
+export function createTlsTargets({ files, processes, watchMappings, onSuspect }: TlsTargetsOptions): TlsTargets {
   /** By device and inode as the kernel says them: saves a stat for each library of each process. */
   const mapped = new Map<string, TlsFile>();
   /** TLS files of processes that no record has told of yet: a mapping can be faster than the fork. */
@@ -56,6 +61,7 @@ export function createTlsTargets({ files, processes, watchMappings }: TlsTargets
   const looks = new Set<Promise<void>>();
   const counters = new Counters(['scans', 'unreachable', 'refused_early']);
   const report = createTlsReport();
+  const suspicion = createSuspicion();
   const scans = tryToWatch() ? null : createTlsScans(scan);
   let lostSoFar = 0;
   let closed = false;
@@ -156,6 +162,7 @@ export function createTlsTargets({ files, processes, watchMappings }: TlsTargets
       scans?.end(pid);
       early.delete(pid);
     }
+    if (data.event === 'FORK' && process !== null) report.fork(data.parent, process);
     if (data.event !== 'EXEC' || data.existing) return;
     const isRoot = process !== null && process === session;
     if (isRoot) report.root({ pid, comm, key: process, session }, programOf(data));
@@ -163,6 +170,19 @@ export function createTlsTargets({ files, processes, watchMappings }: TlsTargets
     if (isRoot || scans !== null) begin(lookAtProgram(pid));
     if (scans === null) markSeen(pid);
     else scans.begin(pid);
+  }
+
+  function observeTls(event: TlsEvent): void {
+    report.tls(event);
+    if (event.process === null || event.data.event !== 'DATA' || event.data.position !== 0) return;
+    for (const probe of suspicion.judge(event, report.filesOf(event.process))) onSuspect(probe);
+  }
+
+  /** What it speaks TLS with may have been mapped before we were told of mappings. */
+  function lookAtSpeaker({ pid, process }: NetEvent): void {
+    const program = readLink(`/proc/${pid}/exe`);
+    if (process !== null && program !== null) report.program(process, program);
+    scan(pid);
   }
 
   /** Roots that were too fast for the scans: their files still tell what they would have loaded. */
@@ -181,16 +201,18 @@ export function createTlsTargets({ files, processes, watchMappings }: TlsTargets
     },
     lookAt,
     observe(event) {
-      if (event.source === 'tls') report.chunk(event);
+      if (event.source === 'tls') observeTls(event);
+      else if (event.source === 'net' && report.net(event)) lookAtSpeaker(event);
       else if (event.source === 'process') observeProcess(event);
     },
     report: () => report.rows(),
+    takeUnseen: (all) => report.takeUnseen(performance.now(), all),
     async finish() {
       for (const pid of scans?.pids().slice(0, LAST_SCANS) ?? []) scan(pid);
       await settled();
       if (scans !== null) await lookAtEnded();
     },
-    counters: () => ({ ...files.counters(), ...counters.snapshot(), ...scans?.counters(), omitted_rows: report.omitted }),
+    counters: () => ({ ...files.counters(), ...counters.snapshot(), ...scans?.counters(), omitted_rows: report.omitted, forgotten_greetings: report.forgottenGreetings }),
     close() {
       closed = true;
       files.close();

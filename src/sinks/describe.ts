@@ -50,6 +50,7 @@ export function describe(event: Event): string {
     case 'probe': {
       const { status, subject, library, path, method, reason } = event.data;
       if (subject === 'io_uring') return escapeText(reason ?? path);
+      if (status === 'unseen') return escapeText(`no TLS plaintext: ${reason ?? ''}`);
       const how = [method, reason].filter((part) => part !== null).join(', ');
       return escapeText(`${status} ${library ?? subject ?? 'TLS'} in ${path}${how === '' ? '' : ` (${how})`}`);
     }
@@ -116,7 +117,7 @@ function describeNet(data: NetData): string {
       const found = data.answers.map(({ value }) => value).join(' ');
       return escapeText(`${data.kind} ${data.type} ${data.name}${data.kind === 'query' ? '' : ` ${data.code ?? ''} ${found}`}`);
     }
-    case 'HELLO': return `TLS to ${escapeText(data.server_name ?? '?')} at ${endpointText(data.endpoint)}`;
+    case 'HELLO': return `TLS ${data.existing ? 'from before the trace' : `${data.role === 'server' ? 'asked for' : 'to'} ${escapeText(data.server_name ?? '?')}`} at ${endpointText(data.endpoint)}`;
     case 'DATA': return describeChunk(data);
     case 'END': return `end of ${escapeText(data.connection)}`;
     default: {

@@ -74,7 +74,7 @@ export function everySource(): Event[] {
       event: 'DNS', kind: 'answer', name: 'example.test', type: 'A', code: 'NOERROR',
       answers: [{ name: 'example.test', type: 'A', value: '192.0.2.1', ttl_s: 60 }], server: { address: '192.0.2.53', port: 53 },
     }),
-    eventOf('net', { event: 'HELLO', endpoint: ENDPOINT, server_name: 'example.test', alpn: ['h2', 'http/1.1'], version: '1.3' }),
+    eventOf('net', { event: 'HELLO', endpoint: ENDPOINT, role: 'client', existing: false, server_name: 'example.test', alpn: ['h2', 'http/1.1'], version: '1.3' }),
     eventOf('net', { event: 'DATA', connection: 's1', position: 7, endpoint: ENDPOINT, ...bytes }),
     eventOf('net', { event: 'END', connection: 's1' }),
     eventOf('signal', {

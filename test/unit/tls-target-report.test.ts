@@ -5,7 +5,8 @@ import { createTlsReport } from '../../src/runners/tls-report.ts';
 import { nanoseconds } from '../../src/time.ts';
 
 const curl = { pid: 5, comm: 'curl', key: 'h.b.1.5', session: 'h.b.1.5' };
-const libssl = { path: '/lib/libssl.so.3', state: 'attached', library: 'openssl', reason: null } as const;
+const libssl = { path: '/lib/libssl.so.3', state: 'attached', library: 'openssl', reason: null, probe: null, hookedAt: nanoseconds(100n), seesHandshakes: true } as const;
+const UNHOOKED = { probe: null, hookedAt: null, seesHandshakes: false } as const;
 
 function chunk(direction: 'read' | 'write', len: number): TlsEvent {
   return {
@@ -20,12 +21,12 @@ function chunk(direction: 'read' | 'write', len: number): TlsEvent {
 test('a process whose bytes were seen is told with their number', () => {
   const report = createTlsReport();
   report.library(curl, libssl);
-  report.chunk(chunk('write', 10));
-  report.chunk(chunk('read', 20));
-  report.chunk(chunk('read', 5));
+  report.tls(chunk('write', 10));
+  report.tls(chunk('read', 20));
+  report.tls(chunk('read', 5));
   expect(report.rows()).toEqual([{
     pid: 5, comm: 'curl', process: 'h.b.1.5', root: true, state: 'captured', libraries: ['/lib/libssl.so.3'],
-    readBytes: 25, writtenBytes: 10, reason: null,
+    readBytes: 25, writtenBytes: 10, reason: null, speaks: false,
   }]);
 });
 
@@ -58,7 +59,7 @@ test('a root that executes another program is looked at anew', () => {
 
 test('a library that is not captured does not hide one that is hooked', () => {
   const report = createTlsReport();
-  report.library(curl, { path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet' });
+  report.library(curl, { path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet', ...UNHOOKED });
   report.library(curl, libssl);
   expect(report.rows()).toMatchObject([{ state: 'silent' }]);
   expect(report.rows()[0]?.reason).toMatch(/is hooked, but no TLS read or write succeeded .*GnuTLS is not captured yet/);
@@ -66,8 +67,8 @@ test('a library that is not captured does not hide one that is hooked', () => {
 
 test.each([
   [{ ...libssl }, 'silent'],
-  [{ path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet' } as const, 'unsupported'],
-  [{ path: '/lib/libssl.so', state: 'failed', library: 'openssl', endpoint: null, reason: 'no space' } as const, 'failed'],
+  [{ path: '/lib/libgnutls.so', state: 'unsupported', library: 'gnutls', reason: 'GnuTLS is not captured yet', ...UNHOOKED } as const, 'unsupported'],
+  [{ path: '/lib/libssl.so', state: 'failed', library: 'openssl', reason: 'no space', ...UNHOOKED } as const, 'failed'],
 ])('a process with a library and no byte is told with the reason: %o', (file, state) => {
   const report = createTlsReport();
   report.library({ ...curl, session: 'h.b.0.1' }, file);

@@ -131,6 +131,12 @@ describe('marks of a lane', () => {
 });
 
 describe('rows', () => {
+  it('a process that speaks TLS unseen is a warning with its reason', () => {
+    const reason = 'speaks TLS to a.example by a library that was not recognised';
+    const row = toRow(event('probe', 5, { path: '/opt/agent', status: 'unseen', library: null, reason }), base);
+    expect(row).toMatchObject({ kind: 'unseen', title: `no TLS plaintext: ${reason}`, tone: 'warn' });
+  });
+
   it('say what an exchange did', () => {
     const row = toRow(event('http', 5, { method: 'POST', url: 'https://a.example/v1', status: 529, state: 'aborted', latency_ms: 2000, ttfb_ms: 500, exchange: 'x' }), base);
     expect(row).toMatchObject({ kind: 'POST', title: 'POST https://a.example/v1', note: '529 · aborted · 2 s', tone: 'error', t: 5, mid: 5e8 + 5, end: 2e9 + 5 });

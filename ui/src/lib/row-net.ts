@@ -8,7 +8,7 @@ export function summariseNet(data: Data): Summary {
   switch (kind) {
     case 'DNS': return summariseDns(data);
     case 'HELLO': return {
-      kind, title: `TLS to ${textOrNull(data, 'server_name') ?? remoteOf(data)}`,
+      kind, title: `TLS ${flag(data, 'existing') ? 'from before the trace, ' : ''}${text(data, 'role') === 'server' ? 'asked for' : 'to'} ${textOrNull(data, 'server_name') ?? remoteOf(data)}`,
       note: [remoteOf(data), texts(data, 'alpn').join(' ')].filter((part) => part !== '').join(' · '),
     };
     case 'DATA': return {

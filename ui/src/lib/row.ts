@@ -217,9 +217,10 @@ function summariseProbe(data: Data): Summary {
   const reason = textOrNull(data, 'reason');
   return {
     kind: status,
-    title: `${textOrNull(data, 'library') ?? textOrNull(data, 'subject') ?? 'TLS'} in ${baseName(text(data, 'path'))}: ${status}${reason === null ? '' : ` – ${reason}`}`,
+    title: status === 'unseen' ? `no TLS plaintext: ${reason ?? ''}`
+      : `${textOrNull(data, 'library') ?? textOrNull(data, 'subject') ?? 'TLS'} in ${baseName(text(data, 'path'))}: ${status}${reason === null ? '' : ` – ${reason}`}`,
     note: text(data, 'path'),
-    tone: status === 'failed' ? 'error' : status === 'suspect' ? 'warn' : 'plain',
+    tone: status === 'failed' ? 'error' : status === 'suspect' || status === 'unseen' ? 'warn' : 'plain',
     keep: true,
   };
 }
