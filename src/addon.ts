@@ -72,18 +72,15 @@ export const CAPTURE_DEFAULTS: Omit<CaptureOptions, 'families'> = {
 };
 
 /** A uprobe program by name, of bpf/{tls,go,aead,readline}.bpf.c; `exit` ones attach to the return. */
-export type UprobeProgram =
-  | 'ssl_read_enter' | 'ssl_read_exit'
-  | 'ssl_write_enter' | 'ssl_write_exit'
-  | 'ssl_read_ex_enter' | 'ssl_read_ex_exit'
-  | 'ssl_write_ex_enter' | 'ssl_write_ex_exit'
-  | 'ssl_up_ref_enter' | 'ssl_free_enter'
-  | 'handshake_enter' | 'handshake_exit'
-  | 'nspr_read_enter' | 'nspr_recv_enter' | 'nspr_write_enter'
-  | 'go_read_enter' | 'go_read_return' | 'go_write_enter' | 'go_close_enter'
-  | 'aead_seal_enter' | 'aead_seal_scatter_enter' | 'aead_open_enter' | 'aead_open_exit'
-  | 'ring_seal_enter' | 'ring_open_enter' | 'ring_open_old_enter' | 'ring_open_exit'
-  | 'readline_exit';
+export const UPROBE_PROGRAMS = [
+  'ssl_read_enter', 'ssl_read_exit', 'ssl_write_enter', 'ssl_write_exit', 'ssl_read_ex_enter', 'ssl_read_ex_exit',
+  'ssl_write_ex_enter', 'ssl_write_ex_exit', 'ssl_up_ref_enter', 'ssl_free_enter', 'handshake_enter', 'handshake_exit',
+  'nspr_read_enter', 'nspr_recv_enter', 'nspr_write_enter', 'go_read_enter', 'go_read_return', 'go_write_enter',
+  'go_close_enter', 'aead_seal_enter', 'aead_seal_scatter_enter', 'aead_open_enter', 'aead_open_exit',
+  'ring_seal_enter', 'ring_open_enter', 'ring_open_old_enter', 'ring_open_exit', 'readline_exit',
+] as const;
+
+export type UprobeProgram = (typeof UPROBE_PROGRAMS)[number];
 
 export interface UprobeTarget {
   readonly program: UprobeProgram;

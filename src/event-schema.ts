@@ -161,7 +161,7 @@ const mcp = z.object({
 
 const probe = z.object({
   subject: z.enum(['readline', 'io_uring']).exactOptional(),
-  path: z.string(), build_id: z.string().nullable().default(null), library: namedLibrary.nullable(),
+  path: z.string(), place: z.string().nullable().default(null), build_id: z.string().nullable().default(null), library: namedLibrary.nullable(),
   status: z.enum(['attached', 'absent', 'failed', 'suspect', 'unseen']),
   method: z.enum(['internal', 'symbol', 'locator', 'pclntab', 'build-id']).nullable(), functions: z.array(z.string()),
   reason: z.string().nullable(),

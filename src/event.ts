@@ -228,7 +228,10 @@ export interface StdioData extends ChunkData {
 export interface ProbeData {
   /** What was looked for there; absent: TLS. */
   readonly subject?: ProbeSubject;
+  /** As the process sees it. */
   readonly path: string;
+  /** Where the collector found it, when that is another name: the process has a root or mounts of its own. */
+  readonly place: string | null;
   readonly build_id: string | null;
   readonly library: NamedTlsLibrary | null;
   /**

@@ -17,7 +17,7 @@ export async function runDoctor({ pids, json }: DoctorRequest, { config: { setti
   const checks = [
     ...checkPrivilege(held),
     ...checkKernel({ ringBytes: settings.ringSize, privileged: mayTrace(held) }),
-    ...(await Promise.all(pids.map(checkTarget))).flat(),
+    ...(await Promise.all(pids.map((pid) => checkTarget(pid, mayTrace(held))))).flat(),
     ...(await checkStorage(settings, user)),
   ];
   const exit = checks.find((check) => check.exit !== 0)?.exit ?? 0;

@@ -11,8 +11,10 @@ import { hasIoUring } from '../runners/open-ends.ts';
 import { hasEnded, readExecutableMappings, readLink, readStat } from '../runners/proc.ts';
 import { missing, note, ok } from './check.ts';
 import type { Check } from './check.ts';
+import { watchTarget } from './watch.ts';
 
-export async function checkTarget(pid: number): Promise<readonly Check[]> {
+/** `privileged`: a trace of it may be tried. */
+export async function checkTarget(pid: number, privileged: boolean): Promise<readonly Check[]> {
   const name = `pid ${pid}`;
   const stat = readStat(pid);
   if (stat === null) return [missing(name, 'there is no such process', { fix: 'find it with: pgrep -a NAME', exit: 5 })];
@@ -25,7 +27,8 @@ export async function checkTarget(pid: number): Promise<readonly Check[]> {
     return [missing(name, `${stat.comm} may not be looked at by this user`, { fix: `sudo agentsight-ts doctor --pid ${pid}`, exit: 3 })];
   }
   const ioUring = hasIoUring(pid) ? [note(`${name}: io_uring`, ioUringText(pid, stat.comm))] : [];
-  return [ok(name, `${stat.comm}, ${executable}`), ...(await checkTls(name, mappings)), ...ioUring];
+  const watched = privileged ? [await watchTarget(pid)] : [];
+  return [ok(name, `${stat.comm}, ${executable}`), ...(await checkTls(name, mappings)), ...watched, ...ioUring];
 }
 
 async function checkTls(name: string, mappings: readonly MappedFile[]): Promise<readonly Check[]> {

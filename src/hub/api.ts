@@ -97,6 +97,12 @@ export interface Page<T> {
   readonly next: string | null;
 }
 
+/**
+ * GET /api/v1/probes?process&from&to&limit&cursor&order -> Page<ApiEvent> of source `probe`: each file that was looked at for TLS,
+ * with the step that found its functions and those that did not (`steps`), which functions, by which method, or why none; places
+ * that are `suspect`; and each process that speaks TLS which is not seen (`unseen`, with its process key).
+ */
+
 /** GET /api/v1/processes?session -> Page<Process>, by start. */
 export interface Process {
   readonly process: string;

@@ -37,6 +37,8 @@ const exchangesSchema = processesSchema.extend({
   to: nanoseconds.optional(),
   order: z.enum(['asc', 'desc']).default('asc'),
 });
+/** Files belong to no session: several may share one hook. */
+const probesSchema = exchangesSchema.omit({ session: true });
 const eventsSchema = exchangesSchema.extend({
   source: z.string().transform((text) => text.split(',')).pipe(z.array(source).min(1)).optional(),
 });
@@ -58,6 +60,8 @@ export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions):
     const { source: sources, ...filter } = read(eventsSchema, request);
     return sendPage(reply, await store.events({ ...filter, sources }, abortSignal(reply)));
   });
+  app.get('/api/v1/probes', async (request, reply) =>
+    sendPage(reply, await store.events({ ...read(probesSchema, request), sources: ['probe'] }, abortSignal(reply))));
   for (const list of ['events', 'exchanges']) {
     app.get<{ Params: { id: string } }>(`/api/v1/${list}/:id`, async (request, reply) => {
       const event = await store.event(request.params.id, abortSignal(reply));

@@ -36,7 +36,7 @@ export function createIoUringUsers(identity: Identity): IoUringUsers {
       const reason = ioUringText(pid, comm);
       users.set(key, reason);
       const event = probeEvent({
-        subject: 'io_uring', path: readExe(pid) ?? comm, build_id: null, library: null, status: 'absent', method: null,
+        subject: 'io_uring', path: readExe(pid) ?? comm, place: null, build_id: null, library: null, status: 'absent', method: null,
         functions: [], reason, steps: [],
       }, identity);
       return { ...event, pid, comm, process: key, session };

@@ -6,6 +6,7 @@
  */
 import { statSync, type BigIntStats } from 'node:fs';
 import type { MappedFile } from '../addon.ts';
+import { readLink } from './proc.ts';
 
 const DELETED = ' (deleted)';
 
@@ -22,10 +23,15 @@ export function placeOf(mapped: MappedFile): string | null {
   if (own !== null && fileOf(own) === mapped.file) return path;
   const byProcess = `/proc/${pid}/map_files/${range}`;
   const exact = statFile(byProcess);
-  if (exact !== null) return own !== null && isSameFile(own, exact) ? path : byProcess;
+  if (exact !== null) return placesOf(mapped).find((place) => isSameFile(statFile(place), exact)) ?? byProcess;
   // The mapping has changed since, or only CAP_SYS_ADMIN may look at it.
-  const inRoot = `/proc/${pid}/root${path}`;
-  return [inRoot, path].find((place) => hasInode(place, mapped)) ?? null;
+  return placesOf(mapped).find((place) => hasInode(place, mapped)) ?? null;
+}
+
+/** By our own names, in a folder that is the root of the process, and through the process. */
+function placesOf({ pid, path }: MappedFile): readonly string[] {
+  const root = readLink(`/proc/${pid}/root`);
+  return [path, ...(root === null || root === '/' ? [] : [`${root}${path}`]), `/proc/${pid}/root${path}`];
 }
 
 /** null for what is gone, cannot be reached, or is no regular file. */

@@ -17,7 +17,7 @@ export function unseenEvent({ reported, reason, program, files }: UnseenTls, ide
   const file = files.find(({ state }) => state === 'unsupported' || state === 'failed') ?? files[0];
   return {
     ...probeEvent({
-      path: file?.path ?? program ?? '', build_id: file?.probe?.build_id ?? null, library: file?.library ?? null, status: 'unseen',
+      path: file?.path ?? program ?? '', place: file?.probe?.place ?? null, build_id: file?.probe?.build_id ?? null, library: file?.library ?? null, status: 'unseen',
       method: null, functions: [], reason, steps: file?.probe?.steps ?? [],
     }, identity),
     pid: reported.pid, comm: reported.comm, process: reported.key, session: reported.session,

@@ -51,7 +51,7 @@ export function createReadlineFiles({ readElf, capture, onProbe }: ReadlineFiles
     const { status, reason } = hook(place);
     counters.add(status);
     onProbe({
-      subject: 'readline', path, build_id: null, library: null, status, reason,
+      subject: 'readline', path, place: null, build_id: null, library: null, status, reason,
       method: status === 'attached' ? 'symbol' : null, functions: status === 'attached' ? [FUNCTION] : [], steps: [],
     });
   }

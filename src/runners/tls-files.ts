@@ -13,6 +13,7 @@ import { Counters } from '../stats.ts';
 import { now, type Nanoseconds } from '../time.ts';
 import type { Found, Ladder } from './locate/ladder.ts';
 import { isSameFile, statFile } from './mapped-file.ts';
+import { readLink } from './proc.ts';
 import type { TlsPlan } from './tls-locate.ts';
 import { neededFiles } from './tls-needed.ts';
 
@@ -84,17 +85,19 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     const hooking = hook(place, found.plan);
     const isHooked = hooking.state === 'attached';
     const seesHandshakes = isHooked && found.plan.kind === 'hook' && found.plan.probes.some(({ program }) => program === 'handshake_enter');
-    const probe = hooking.state === 'none' ? null : describe(path, hooking, found);
+    const probe = hooking.state === 'none' ? null : describe({ path, place }, hooking, found);
     if (hooking.state !== 'none') counters.add(hooking.state);
     if (probe !== null) onProbe(probe);
     return { path, ...hooking, probe, hookedAt: isHooked ? now() : null, seesHandshakes };
   }
 
-  function describe(path: string, { state, library, reason }: Hooking, { plan, buildId, steps }: Found): ProbeData {
+  function describe({ path, place }: { readonly path: string; readonly place: string }, { state, library, reason }: Hooking, { plan, buildId, steps }: Found): ProbeData {
     const attached: readonly ProbeStep[] = plan.kind === 'hook' ? [{ step: 'attach', outcome: reason ?? `${plan.probes.length} probes` }] : [];
     const hooked = plan.kind === 'hook' && state === 'attached';
     return {
       path,
+      // A link of /proc to the very path is no place of its own.
+      place: place === path || (place.endsWith('/exe') && readLink(place) === path) ? null : place,
       build_id: buildId,
       library,
       status: state === 'attached' || state === 'failed' ? state : 'absent',

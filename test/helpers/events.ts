@@ -98,11 +98,11 @@ export function everySource(): Event[] {
       method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,
     }),
     eventOf('probe', {
-      path: '/usr/lib/libssl.so.3', library: 'openssl', status: 'attached', build_id: 'ab12', method: 'internal', functions: ['SSL_read'], reason: null,
+      path: '/usr/lib/libssl.so.3', place: null, library: 'openssl', status: 'attached', build_id: 'ab12', method: 'internal', functions: ['SSL_read'], reason: null,
       steps: [{ step: 'symbols', outcome: 'found' }],
     }),
     eventOf('probe', {
-      subject: 'io_uring', path: '/usr/bin/node', library: null, status: 'absent', build_id: null, method: null, functions: [], reason: 'pid 4321 (node) uses io_uring', steps: [],
+      subject: 'io_uring', path: '/usr/bin/node', place: null, library: null, status: 'absent', build_id: null, method: null, functions: [], reason: 'pid 4321 (node) uses io_uring', steps: [],
     }),
     eventOf('loss', { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 900, connection: null }),
     eventOf('log', { level: 'warn', message: 'could not do it' }),

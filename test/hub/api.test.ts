@@ -6,8 +6,14 @@ import { WebSocket } from 'ws';
 import type { ApiEvent, Exchange, Health, Info, Page, Problem, Process, Session } from '../../src/hub/api.ts';
 import { tempDir } from '../helpers/files.ts';
 import { openLinkClient } from '../helpers/link-client.ts';
-import { COLLECTOR, processLines, SESSION } from './lines.ts';
+import { COLLECTOR, line, processLines, SESSION } from './lines.ts';
 import { startTestHub, type TestHub } from './support.ts';
+
+const PROBE = {
+  path: '/usr/bin/agent', place: null, build_id: 'ab12', library: 'boringssl', status: 'attached', method: 'locator', functions: ['SSL_read', 'SSL_write'],
+  reason: null, steps: [{ step: 'symbols', outcome: 'none of a TLS library' }, { step: 'locator', outcome: 'BoringSSL: found SSL_read, SSL_write' }],
+};
+const PROBE_LINE = line({ sequence: 8, source: 'probe', pid: 0, process: null, session: null, data: PROBE });
 
 const pageDir = tempDir();
 let hub: TestHub;
@@ -18,7 +24,7 @@ beforeAll(async () => {
   writeFileSync(pageDir.file('assets/a-1.js'), 'export {};');
   hub = await startTestHub({ pageDir: pageDir.path });
   const link = await openLinkClient(hub.hub.socketPath, COLLECTOR);
-  await link.acknowledged(await link.send(Buffer.from(processLines())));
+  await link.acknowledged(await link.send(Buffer.from(`${processLines()}${PROBE_LINE}`)));
   link.close();
 });
 
@@ -70,7 +76,7 @@ describe('every route', () => {
 
   test('/info tells store, collectors and pages', async () => {
     const info = await hub.get<Info>('/api/v1/info');
-    expect(info.store).toMatchObject({ kind: 'embedded', state: 'ready', events: 7, limitDays: 14, counters: { batches: 1, events: 7, refused: 0 } });
+    expect(info.store).toMatchObject({ kind: 'embedded', state: 'ready', events: 8, limitDays: 14, counters: { batches: 1, events: 8, refused: 0 } });
     expect(info.collectors).toMatchObject([{ collector: COLLECTOR, host: 'host1', redaction: true, command: ['test'] }]);
   });
 
@@ -107,6 +113,16 @@ describe('every route', () => {
   test('takes a key as text, not as SQL', async () => {
     const evil = "x' OR 1=1 --\\";
     expect((await hub.get<Page<ApiEvent>>(`/api/v1/events?session=${encodeURIComponent(evil)}`)).items).toEqual([]);
+  });
+});
+
+describe('what was hooked', () => {
+  test('is told with every step that was tried', async () => {
+    const ask = (query: string): Promise<Response> => fetch(`${hub.origin}/api/v1/probes${query}`, { headers: { authorization: `Bearer ${hub.hub.token}` } });
+    const page = await (await ask('?order=desc')).json() as Page<ApiEvent>;
+    expect(page.items).toMatchObject([{ source: 'probe', data: PROBE }]);
+    expect((await (await ask('?process=host1.boot1.0.9')).json() as Page<ApiEvent>).items).toEqual([]);
+    expect((await problemOf(await ask('?session=x'))).status).toBe(400);
   });
 });
 

@@ -1,9 +1,12 @@
 /** What the doctor says of the machine that runs the tests, through the built command. */
+import { execFileSync, spawn } from 'node:child_process';
 import { release } from 'node:os';
 import { expect, it } from 'vitest';
 import { runCli } from '../helpers/cli.ts';
 import { describeKernel } from '../helpers/privilege.ts';
-import { tempDir } from '../helpers/files.ts';
+import { programPath, tempDir } from '../helpers/files.ts';
+import { endChild } from '../helpers/live-capture.ts';
+import { startRawTlsServer } from '../helpers/raw-tls-server.ts';
 
 interface Report {
   readonly works: boolean;
@@ -35,6 +38,25 @@ describeKernel('the doctor', () => {
     expect(status.get('uprobe links')).toMatchObject({ status: has(6) });
     expect(status.get(`pid ${process.pid}`)?.text).toContain(process.execPath);
     expect([code, works]).toEqual([0, true]);
+  });
+
+  it('watches a process, and says what passes and what is not seen', async () => {
+    const server = await startRawTlsServer(Buffer.from('x'));
+    const folder = tempDir();
+    const libraries = ['-l:libmbedtls.a', '-l:libmbedx509.a', '-l:libmbedcrypto.a'];
+    execFileSync('cc', ['-O2', '-s', '-o', folder.file('unknown'), programPath('mbedtls-get.c'), ...libraries], { stdio: 'ignore' });
+    const loop = (words: string): ReturnType<typeof spawn> => spawn('sh', ['-c', `while :; do ${words} >/dev/null 2>&1; done`], { stdio: 'ignore' });
+    const unknown = loop(`${folder.file('unknown')} ${server.port} a.example.test`);
+    try {
+      const { status } = await examine(['-p', String(unknown.pid)]);
+      expect(status.get(`pid ${unknown.pid}: seen`)).toMatchObject({
+        status: 'missing', text: expect.stringMatching(/unknown: speaks TLS to (a\.example\.test|127\.0\.0\.1:\d+) by a library that was not recognised/),
+      });
+    } finally {
+      await endChild(unknown);
+      await server.close();
+      folder.remove();
+    }
   });
 
   it('ends with 3 and names the command where the privilege is missing', async () => {

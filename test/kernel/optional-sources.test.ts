@@ -141,7 +141,7 @@ describeKernel('a program that uses io_uring', () => {
       const run = startCapture({ pids: [child.pid ?? 0], families: ['process'] });
       await run.ready;
       expect(run.runner.ioUringLines()).toEqual([expect.stringContaining(`pid ${child.pid} (node) uses io_uring`)]);
-      expect((await checkTarget(child.pid ?? 0)).find(({ name }) => name === `pid ${child.pid}: io_uring`)).toMatchObject({ status: 'note' });
+      expect((await checkTarget(child.pid ?? 0, false)).find(({ name }) => name === `pid ${child.pid}: io_uring`)).toMatchObject({ status: 'note' });
       await run.runner.stop();
       await run.done;
     } finally {

@@ -44,7 +44,7 @@ describe('bytes that can begin a connection', () => {
 function fileBy(method: ProbeMethod): TlsFile {
   return {
     path: '/opt/agent', state: 'attached', library: 'boringssl', reason: null, hookedAt: nanoseconds(1n), seesHandshakes: false,
-    probe: { path: '/opt/agent', build_id: 'ab', library: 'boringssl', status: 'attached', method, functions: ['SSL_read'], reason: null, steps: [] },
+    probe: { path: '/opt/agent', place: null, build_id: 'ab', library: 'boringssl', status: 'attached', method, functions: ['SSL_read'], reason: null, steps: [] },
   };
 }
 

@@ -1,29 +1,42 @@
 /**
- * The last step of the ladder: builds whose functions somebody has found by
- * other means. Empty of what the locators find by themselves.
+ * The last step of the ladder: builds whose functions are known, as data
+ * (known-builds.json). It helps where the locators find nothing: what they find
+ * by themselves, they find anyway.
  *
  * To add one: `readelf -n FILE` shows the build id; offsets are those in the
- * file, not addresses (`agentsight-ts doctor --pid` prints the row of a build
- * that a locator has found, to compare with). Programs are those of
- * `UprobeProgram` in src/addon.ts, the exit of a function before its entry.
+ * file, not addresses (`agentsight-ts doctor --pid` prints those of a build that
+ * a locator has found). The exit of a function comes before its entry.
  */
-import type { TlsLibrary } from '../../event.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UPROBE_PROGRAMS } from '../../addon.ts';
+import { PACKAGE_ROOT } from '../../version.ts';
 import type { PlannedProbe } from '../tls-locate.ts';
 import type { ElfView } from './elf.ts';
 import type { Located } from './locator.ts';
 
-export interface KnownBuild {
-  readonly buildId: string;
+const buildSchema = z.strictObject({
+  buildId: z.string().regex(/^[0-9a-f]{8,128}$/),
   /** Program and version, for readers of this table. */
-  readonly of: string;
-  readonly library: TlsLibrary;
-  readonly functions: readonly string[];
-  readonly probes: readonly PlannedProbe[];
+  of: z.string().min(1),
+  library: z.enum(['openssl', 'gnutls', 'nss', 'boringssl', 'rustls', 'go']),
+  functions: z.array(z.string().min(1)).min(1),
+  probes: z.array(z.strictObject({ program: z.enum(UPROBE_PROGRAMS), offset: z.int().positive() })).min(1),
+});
+const tableSchema = z.strictObject({ builds: z.array(buildSchema) });
+
+export type KnownBuild = z.infer<typeof buildSchema>;
+
+let table: readonly KnownBuild[] | null = null;
+
+/** Read once, when a locator first found nothing. Throws when the file is not as it must be: a test reads it. */
+export function knownBuilds(): readonly KnownBuild[] {
+  table ??= tableSchema.parse(JSON.parse(readFileSync(join(PACKAGE_ROOT, 'src/runners/locate/known-builds.json'), 'utf8'))).builds;
+  return table;
 }
 
-export const KNOWN_BUILDS: readonly KnownBuild[] = [];
-
-export function knownBuild(elf: ElfView, builds: readonly KnownBuild[] = KNOWN_BUILDS): Extract<Located, { kind: 'found' }> | null {
+export function knownBuild(elf: ElfView, builds: readonly KnownBuild[] = knownBuilds()): Extract<Located, { kind: 'found' }> | null {
   const build = elf.buildId === null ? undefined : builds.find(({ buildId }) => buildId === elf.buildId);
   if (build === undefined || !areInCode(elf, build.probes)) return null;
   const { library, functions, probes } = build;
