@@ -1,7 +1,24 @@
 /** The table of known builds is as its schema says, and is used where it fits and nowhere else. */
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { UPROBE_PROGRAMS } from '../../src/addon.ts';
 import type { ElfView } from '../../src/runners/locate/elf.ts';
-import { knownBuild, knownBuilds } from '../../src/runners/locate/known-builds.ts';
+import { KNOWN_BUILDS_FILE, knownBuild, knownBuilds } from '../../src/runners/locate/known-builds.ts';
+
+const tableSchema = z.strictObject({
+  builds: z.array(z.strictObject({
+    buildId: z.string().regex(/^[0-9a-f]{8,128}$/),
+    of: z.string().min(1),
+    library: z.enum(['openssl', 'gnutls', 'nss', 'boringssl', 'rustls', 'go']),
+    functions: z.array(z.string().min(1)).min(1),
+    probes: z.array(z.strictObject({ program: z.enum(UPROBE_PROGRAMS), offset: z.int().positive() })).min(1),
+  })),
+});
+
+test('the table is as its schema says', () => {
+  expect(knownBuilds()).toEqual(tableSchema.parse(JSON.parse(readFileSync(KNOWN_BUILDS_FILE, 'utf8'))).builds);
+});
 
 /** Of a file only this is asked. */
 function fileWith(buildId: string | null, codeEnd: number): ElfView {

@@ -9,30 +9,29 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { UPROBE_PROGRAMS } from '../../addon.ts';
+import type { TlsLibrary } from '../../event.ts';
 import { PACKAGE_ROOT } from '../../version.ts';
 import type { PlannedProbe } from '../tls-locate.ts';
 import type { ElfView } from './elf.ts';
 import type { Located } from './locator.ts';
 
-const buildSchema = z.strictObject({
-  buildId: z.string().regex(/^[0-9a-f]{8,128}$/),
-  /** Program and version, for readers of this table. */
-  of: z.string().min(1),
-  library: z.enum(['openssl', 'gnutls', 'nss', 'boringssl', 'rustls', 'go']),
-  functions: z.array(z.string().min(1)).min(1),
-  probes: z.array(z.strictObject({ program: z.enum(UPROBE_PROGRAMS), offset: z.int().positive() })).min(1),
-});
-const tableSchema = z.strictObject({ builds: z.array(buildSchema) });
+export const KNOWN_BUILDS_FILE = join(PACKAGE_ROOT, 'src/runners/locate/known-builds.json');
 
-export type KnownBuild = z.infer<typeof buildSchema>;
+/** One row of the table. */
+export interface KnownBuild {
+  readonly buildId: string;
+  /** Program and version, for readers of this table. */
+  readonly of: string;
+  readonly library: TlsLibrary;
+  readonly functions: readonly string[];
+  readonly probes: readonly PlannedProbe[];
+}
 
 let table: readonly KnownBuild[] | null = null;
 
-/** Read once, when a locator first found nothing. Throws when the file is not as it must be: a test reads it. */
+/** Read once, when a locator first found nothing. The file is part of the program: a test holds it against its schema, a trace need not load one. */
 export function knownBuilds(): readonly KnownBuild[] {
-  table ??= tableSchema.parse(JSON.parse(readFileSync(join(PACKAGE_ROOT, 'src/runners/locate/known-builds.json'), 'utf8'))).builds;
+  table ??= (JSON.parse(readFileSync(KNOWN_BUILDS_FILE, 'utf8')) as { readonly builds: readonly KnownBuild[] }).builds;
   return table;
 }
 
