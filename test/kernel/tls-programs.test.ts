@@ -134,6 +134,8 @@ for (let number = 0; number < 3; number++) {
   stream.resume().on('end', () => { if (--left === 0) session.close(); });
 }
 `;
+/** Who closes first leaves the last control frames of the other unread: some of SETTINGS, WINDOW_UPDATE and GOAWAY. */
+const LAST_FRAMES_BYTES = 128;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 describeKernel('what Node says and hears is seen byte for byte', () => {
@@ -143,7 +145,7 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
     recorder = null;
   });
 
-  async function expectNode(program: string, started: TlsRecorder): Promise<string> {
+  async function expectNode(program: string, started: TlsRecorder, lastBytes = 0): Promise<string> {
     recorder = started;
     const args = [...(program === NODE_FETCH ? ['--input-type=module'] : []), '-e', program, `https://localhost:${started.port}/`];
     const launch = command(process.execPath, args, { env: { ...process.env, NODE_EXTRA_CA_CERTS: started.certPath } });
@@ -152,10 +154,18 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
     expect(started.connections).toHaveLength(1);
     const connections = used(events);
     expect(connections).toHaveLength(1);
-    expect(connections[0]?.written).toBe(Buffer.concat(started.connections[0]?.received ?? []).toString('latin1'));
-    expect(connections[0]?.read).toBe(Buffer.concat(started.connections[0]?.sent ?? []).toString('latin1'));
+    const { received = [], sent = [] } = started.connections[0] ?? {};
+    expectSame(connections[0]?.written, Buffer.concat(received).toString('latin1'), lastBytes);
+    expectSame(connections[0]?.read, Buffer.concat(sent).toString('latin1'), lastBytes);
     expectAbout(connections[0], { library: 'openssl', evidence: 'inferred', port: started.port });
     return connections[0]?.written ?? '';
+  }
+
+  /** Byte for byte, but for the last ones, which may have reached one side only. */
+  function expectSame(seen = '', atServer: string, lastBytes: number): void {
+    const common = Math.min(seen.length, atServer.length);
+    expect(seen.slice(0, common)).toBe(atServer.slice(0, common));
+    expect(Math.max(seen.length, atServer.length) - common).toBeLessThanOrEqual(lastBytes);
   }
 
   async function stream(response: ServerResponse): Promise<void> {
@@ -176,6 +186,6 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
 
   test('http2, three streams', async () => {
     const plain = createHttp2Server((_request, response) => void response.end(BODY));
-    expect(await expectNode(NODE_HTTP2, await startTlsRecorder(plain, { alpn: ['h2'] }))).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
+    expect(await expectNode(NODE_HTTP2, await startTlsRecorder(plain, { alpn: ['h2'] }), LAST_FRAMES_BYTES)).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
   });
 });
