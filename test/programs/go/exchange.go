@@ -15,15 +15,22 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
+	"time"
 )
 
 func main() {
 	log.SetFlags(0)
 	switch os.Args[1] {
 	case "post":
+		before := runtime.NumGoroutine()
 		post(client(false), os.Args[2], read(os.Args[3]))
+		// The connection is closed by goroutines of its own, which the end of main would cut short.
+		for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
 	case "http", "http2":
 		count, err := strconv.Atoi(os.Args[5])
 		check(err)
