@@ -5,6 +5,7 @@
 import type { Direction, HeaderList } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
+import { compressedRanges } from '../grpc/compressed.ts';
 import { type Head, parseHead } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
@@ -190,7 +191,14 @@ function searchBody(channel: Channel, message: Message): void {
   const { locate } = channel.environment;
   if (message.searched || locate === undefined || message.body.length === 0) return;
   message.searched = true;
-  const ranges = locate('body', keptBytes(message.body));
+  const [type] = message.head.headers['content-type'] ?? [];
+  const compressed = compressedRanges(keptBytes(message.body), type, message.fault === null);
+  channel.environment.counters.add('grpc_compressed', compressed.length);
+  maskBody(channel, message, compressed);
+  maskBody(channel, message, locate('body', keptBytes(message.body)));
+}
+
+function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {
   if (ranges.length === 0) return;
   fillRanges(ownBytes(message.body), ranges);
   maskWire(channel, message, ranges);

@@ -18,7 +18,7 @@ export const HTTP_COUNTERS = [
   'opaque_unknown', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
   'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
-  'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated',
+  'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
   'sse_events', 'sse_truncated', 'sse_unfinished',
   ...CODING_COUNTERS,

@@ -1,15 +1,17 @@
 /** The HTTP operator with the real rules of redaction: what a masked capture says, read back from its file, is what was said live. */
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { locateSecrets } from '../../analyzers/redact.ts';
 import { toLine } from '../../src/event-json.ts';
 import { parseLine } from '../../src/event-parse.ts';
 import type { Direction, Event, TlsEvent } from '../../src/event.ts';
-import { analyze, chunk } from '../cases.ts';
+import { analyze, chunk, unescape } from '../cases.ts';
+import { framesOf } from '../frames.ts';
 
 const KEY = 'sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789ABCDEF';
 const TOKEN = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
 
-function parts(direction: Direction, text: string, size: number): TlsEvent[] {
+function parts(direction: Direction, text: string | Buffer, size: number): TlsEvent[] {
   const bytes = Buffer.from(text);
   const events: TlsEvent[] = [];
   for (let at = 0; at < bytes.length; at += size) {
@@ -44,5 +46,73 @@ describe('the real rules of redaction', () => {
       const file = raw.chunks.map((event) => parseLine(toLine(event)) as Event);
       expect(analyze(file, { locateSecrets }).derived).toEqual(live.derived);
     }
+  });
+});
+
+const packed = gzipSync(Buffer.from(JSON.stringify({ api_key: KEY })));
+const plain = Buffer.from('\n\x05hello');
+
+function framed(flag: number, message: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flag;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** A plain message, a compressed one and one more that is plain, over two frames of DATA. */
+const messages = Buffer.concat([framed(0, plain), framed(1, packed), framed(0, plain)]);
+const escaped = (bytes: Buffer): string => [...bytes].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
+const called = (type: string): Buffer => framesOf(`preface
+settings
+headers 1
+  :method: POST
+  :path: /s/m
+${type}
+data 1 | ${escaped(messages.subarray(0, 30))}
+data 1 end pad=3 | ${escaped(messages.subarray(30))}
+`, unescape);
+const web = Buffer.concat([
+  Buffer.from(`POST /s/m HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: ${messages.length}\r\n\r\n`), messages,
+]);
+
+describe('compressed messages of gRPC', () => {
+  it.each([
+    ['named by the type', called('  content-type: application/grpc\n  grpc-encoding: gzip')],
+    ['without a coding that is named', called('  content-type: application/grpc+proto')],
+    ['without a type that is known', called('  x: y')],
+    ['gRPC-Web over HTTP/1', web],
+  ])('leave in no event and no raw chunk: %s', (_name, bytes) => {
+    for (const size of [1, 7, 4096]) {
+      const input = parts('write', bytes, size);
+      const live = analyze(input, { locateSecrets });
+      const raw = analyze(input, { locateSecrets, raw: true });
+      const written = Buffer.concat(raw.chunks.flatMap(({ data }) => (data.event === 'DATA' ? [data.payload] : [])));
+      const [exchange] = live.derived;
+      const shown = Buffer.from(String(exchange?.['request_body']), exchange?.['request_body_encoding'] as BufferEncoding);
+      // The plain messages around it stay; of the compressed one not even its magic number does.
+      expect(shown).toEqual(Buffer.concat([framed(0, plain), framed(1, Buffer.alloc(packed.length, '*')), framed(0, plain)]));
+      for (const one of [shown, written]) expect(one.includes(packed.subarray(0, 8)) || one.includes(packed.subarray(40, 48))).toBe(false);
+      expect(raw.derived).toEqual(live.derived);
+      expect(analyze(raw.chunks, { locateSecrets }).derived).toEqual(live.derived);
+    }
+  });
+
+  it('are covered to the end where bytes before them are missing', () => {
+    const bytes = called('  content-type: application/grpc');
+    const body = bytes.length - messages.length;
+    const gap = body - 10;
+    const input = [
+      chunk({ direction: 'write', bytes: bytes.subarray(0, gap), position: 0 }),
+      chunk({ direction: 'write', bytes: bytes.subarray(gap + 6), position: gap + 6, timeMs: 500 }),
+    ];
+    const raw = analyze(input, { locateSecrets, raw: true });
+    const written = Buffer.concat(raw.chunks.flatMap(({ data }) => (data.event === 'DATA' ? [data.payload] : [])));
+    expect(written.includes(packed.subarray(40, 48))).toBe(false);
+    expect(analyze(raw.chunks, { locateSecrets }).derived).toEqual(raw.derived);
+  });
+
+  it('are shown as they are where nothing is to be masked', () => {
+    const { derived: [exchange] } = analyze(parts('write', web, 4096));
+    expect(Buffer.from(String(exchange?.['request_body']), 'base64')).toEqual(messages);
   });
 });
