@@ -34,7 +34,7 @@ export interface RunningCli {
   interrupt(): Promise<CliResult>;
 }
 
-const DEFAULT_DEADLINE_MS = 60_000;
+const DEFAULT_DEADLINE_MS = 180_000;
 
 /** Runs to the end. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
