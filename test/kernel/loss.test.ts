@@ -98,6 +98,16 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     expect(told + lost(events, 'file')).toBe(count);
   });
 
+  it('net: each socket that is bound, refused or closed is an event or counted', async () => {
+    const count = 20_000;
+    const events = await floodStopped({ program: 'connects', args: () => [String(count)] });
+    const delivered = ofSource(events, 'net');
+    expect(delivered.length).toBeGreaterThan(0);
+    expect(new Set(delivered.filter(({ data }) => data['event'] === 'CONNECT').map(({ data }) => data['error']))).toEqual(new Set(['ECONNREFUSED']));
+    // The port that it holds is bound once, and closed with its end.
+    expect(delivered.length + lost(events, 'net')).toBe(count + 2);
+  });
+
   it('signal: each one is an event or counted', async () => {
     const count = 20_000;
     const events = await floodStopped({ program: 'signals', args: () => [String(count)] });
