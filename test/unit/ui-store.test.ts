@@ -175,6 +175,13 @@ describe('rows', () => {
     expect(net({ ...dns, kind: 'answer', code: 'NXDOMAIN' })).toMatchObject({ title: 'a.example A NXDOMAIN', tone: 'warn' });
   });
 
+  it('say of a JSON-RPC call what was asked, of whom, and what came of it', () => {
+    const call = { kind: 'call', method: 'tools/call', params: '{"name":"search"}', result: '{}', error: null, role: 'client', state: 'complete', latency_ms: 2, peer: { comm: 'server' } };
+    expect(toRow(event('mcp', 0, call), base)).toMatchObject({ source: 'mcp', kind: 'tools/call', title: '{"name":"search"}', note: 'to server · 2 ms', tone: 'plain' });
+    expect(toRow(event('mcp', 0, { ...call, error: { code: -32601, message: 'no such tool' } }), base)).toMatchObject({ title: 'no such tool', tone: 'error' });
+    expect(toRow(event('mcp', 0, { ...call, state: 'aborted', latency_ms: null, peer: null, role: 'server' }), base)).toMatchObject({ note: 'aborted', tone: 'warn' });
+  });
+
   it('stay on one line and never trust a field', () => {
     expect(stdio(0, 'a\r\n\u001b[1mb').title).toBe('a [1mb');
     for (const source of [...ROW_SOURCES, 'unheard-of']) {

@@ -30,6 +30,12 @@ export function texts(data: Data, name: string): readonly string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
 }
 
+/** An object within it; null when there is none. */
+export function record(data: Data, name: string): Data | null {
+  const value = data[name];
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Data) : null;
+}
+
 /** The objects of a list. */
 export function records(data: Data, name: string): readonly Data[] {
   const value = data[name];

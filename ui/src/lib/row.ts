@@ -5,11 +5,12 @@
 import type { ApiEvent } from '../../../src/hub/api.ts';
 import { baseName, commandLine, formatBytes, formatDuration, oneLine } from './format.ts';
 import { summariseFile } from './row-file.ts';
+import { summariseMcp } from './row-mcp.ts';
 import { remoteOf, summariseNet } from './row-net.ts';
 import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
-export const ROW_SOURCES = ['process', 'http', 'sse', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
+export const ROW_SOURCES = ['process', 'http', 'sse', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
 export type RowSource = (typeof ROW_SOURCES)[number];
 export type Tone = 'plain' | 'warn' | 'error';
 
@@ -95,6 +96,7 @@ function summarise(source: RowSource, data: Data): Summary {
     case 'process': return summariseProcess(data);
     case 'http': return summariseHttp(data);
     case 'sse': return summariseSse(data);
+    case 'mcp': return summariseMcp(data);
     case 'net': return summariseNet(data);
     case 'file': return summariseFile(data);
     case 'stdio': return summariseStdio(data);
