@@ -10,6 +10,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { fetchAgents } from './agents.mjs';
+import { countOf, troubleOf, verdict } from './report.mjs';
 import { runMain, setUp } from './setup.mjs';
 import { ROOT, SetupError, isRoot, say } from './shell.mjs';
 
@@ -36,7 +37,7 @@ export const TIERS = [
 /** Runs what follows in a network of its own, with nothing but loopback. */
 const OFFLINE = /** @type {const} */ (['unshare', '--net', '--', 'sh', '-c', 'busybox ifconfig lo up && exec "$@"', 'sh']);
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+/** @typedef {import('./report.mjs').Count} Count */
 
 /** @type {NodeJS.Signals | undefined} */
 let interrupted;
@@ -46,8 +47,12 @@ async function main() {
   const plan = choose(process.argv.slice(2), { isCi });
   await setUp({ test: true });
   const total = { passed: 0, failed: 0, skipped: 0 };
+  /** @type {string[]} */
+  const trouble = [];
   for (const { tier, files } of plan.tiers) {
-    const count = await runTier(tier, [...files, ...plan.vitest]);
+    // A machine that others use may be late once. What needed its second try is named at the end; by hand there is none.
+    const { count, ...told } = await runTier(tier, [...(isCi ? ['--retry=1'] : []), ...files, ...plan.vitest]);
+    trouble.push(...told.trouble);
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;
@@ -57,14 +62,11 @@ async function main() {
   // In CI nothing may be left out: a machine that cannot run a test does not prove anything.
   const skippedCounts = isCi && total.skipped > 0;
   if (skippedCounts) say('✗ skipped tests count as a failure where CI is set');
+  // What went wrong may have scrolled away an hour of tests ago.
+  for (const text of trouble) say(text);
   // The verdict is the very last line, on stdout, whatever the tiers printed.
   process.stdout.write(`${verdict(total)}\n`);
   return total.failed > 0 || skippedCounts || total.passed === 0 ? 1 : 0;
-}
-
-/** @param {Count} count */
-export function verdict({ passed, failed, skipped }) {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
 /**
@@ -89,7 +91,7 @@ export function choose(args, { isCi }) {
 /**
  * @param {Tier} tier
  * @param {readonly string[]} args
- * @returns {Promise<Count>}
+ * @returns {Promise<{ count: Count, trouble: readonly string[] }>}
  */
 async function runTier(tier, args) {
   const folder = mkdtempSync(join(tmpdir(), 'agentsight-test-'));
@@ -104,12 +106,13 @@ async function runTier(tier, args) {
     const count = countOf(report, end);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     say(`${count.failed > 0 ? '✗' : '✓'} ${tier.name}: ${verdict(count)} (${seconds} s)${end === 0 || end === 1 ? '' : `, vitest ended with ${end}`}`);
-    return count;
+    return { count, trouble: troubleOf(tier.name, report, end) };
   } catch (error) {
     // What it needs is not to be had: this tier has failed, the others go on.
     if (!(error instanceof SetupError)) throw error;
-    say(`✗ ${tier.name}: ${error.message}${error.advice === undefined ? '' : `\n  ${error.advice}`}`);
-    return { passed: 0, failed: 1, skipped: 0 };
+    const text = `✗ ${tier.name}: ${error.message}${error.advice === undefined ? '' : `\n  ${error.advice}`}`;
+    say(text);
+    return { count: { passed: 0, failed: 1, skipped: 0 }, trouble: [text] };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -157,36 +160,6 @@ function runVitest(tier, args) {
       resolve(ending !== '' ? ending : code ?? signal ?? 'nothing');
     });
   });
-}
-
-/**
- * @typedef {object} Report
- * @property {number} numPassedTests
- * @property {number} numFailedTests
- * @property {number} numPendingTests
- * @property {number} numTodoTests
- * @property {readonly { status: string, assertionResults: readonly { status: string }[] }[]} testResults
- */
-
-/**
- * A tier without a report, a file that did not load and an error outside of
- * any test are failures too, though no test of theirs failed.
- *
- * @param {Report | undefined} report
- * @param {number | string} end
- * @returns {Count}
- */
-export function countOf(report, end) {
-  if (report === undefined) return { passed: 0, failed: 1, skipped: 0 };
-  const unloaded = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
-  ).length;
-  const failed = report.numFailedTests + unloaded;
-  return {
-    passed: report.numPassedTests,
-    failed: failed === 0 && end !== 0 ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await runMain(main);

@@ -47,7 +47,7 @@ interface Told {
 
 const SCRIPT = [
   'CI=1', `'${process.execPath}'`, '--import ./test/kernels/patience.mjs', 'node_modules/vitest/vitest.mjs run --project kernel --no-isolate --configLoader runner --no-cache',
-  `--testTimeout=${TEST_LIMIT_MS} --hookTimeout=${TEST_LIMIT_MS} --reporter=default --reporter=json --outputFile.json="$OUT/report.json"`,
+  `--retry=1 --testTimeout=${TEST_LIMIT_MS} --hookTimeout=${TEST_LIMIT_MS} --reporter=default --reporter=json --outputFile.json="$OUT/report.json"`,
   `-t '^(?!.*(${LEFT_OUT.join('|')}))'`, ...FILES,
 ].join(' ');
 
@@ -64,6 +64,8 @@ function expectPassed({ report, text }: Told, file: string): void {
   if (report === null) expect.fail(`the guest left no report: ${text}`);
   const result = report.testResults.find(({ name }) => name.endsWith(`/${file}`));
   const results = (result?.assertionResults ?? []).filter(({ fullName }) => !LEFT_OUT.some((name) => fullName.includes(name)));
+  const unstable = results.filter(({ status, failureMessages }) => status === 'passed' && failureMessages.length > 0);
+  for (const { fullName, failureMessages } of unstable) console.warn(`failed, then passed: ${fullName}\n${failureMessages[0]}`);
   const wrong = results.filter(({ status }) => status !== 'passed');
   expect(wrong.map(({ fullName, status, failureMessages }) => `${status}: ${fullName}\n${failureMessages.join('\n')}`)).toEqual([]);
   expect(results.length, `${result?.message ?? 'it did not run'}\n${text}`).toBeGreaterThan(0);

@@ -7,7 +7,8 @@ import { BUILDS, digestOf } from '../../src/setup/builds.mjs';
 import { KERNEL_LINES, newestOf } from '../../src/setup/kernels.mjs';
 import { missingPackages } from '../../src/setup/packages.mjs';
 import { checkNode, npmPackagesMatch } from '../../src/setup/setup.mjs';
-import { choose, countOf, verdict } from '../../src/setup/test.mjs';
+import { countOf, troubleOf, verdict } from '../../src/setup/report.mjs';
+import { choose } from '../../src/setup/test.mjs';
 import { ROOT, tempDir } from '../helpers/files.ts';
 
 describe('set-up', () => {
@@ -101,8 +102,30 @@ describe('the test runner', () => {
     expect(countOf(report, 0)).toEqual({ passed: 3, failed: 0, skipped: 1 });
     expect(countOf(undefined, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
     expect(countOf(report, 1)).toEqual({ passed: 3, failed: 1, skipped: 1 });
-    const unloaded = { ...report, testResults: [{ status: 'failed', assertionResults: [] }] };
+    const unloaded = { ...report, testResults: [{ name: '', status: 'failed', assertionResults: [] }] };
     expect(countOf(unloaded, 1)).toEqual({ passed: 3, failed: 1, skipped: 1 });
+  });
+
+  it('names what failed, and what passed only when it ran again', () => {
+    const results = [
+      { status: 'passed', fullName: 'is right', failureMessages: [] },
+      { status: 'failed', fullName: 'is wrong', failureMessages: ['Error: 1 is not 2\n    at here', 'Error: again'] },
+      { status: 'passed', fullName: 'is late', failureMessages: ['Error: not yet'] },
+    ];
+    const report = {
+      numPassedTests: 2, numFailedTests: 1, numPendingTests: 0, numTodoTests: 0,
+      testResults: [
+        { name: `${ROOT}/test/unit/a.test.ts`, status: 'failed', assertionResults: results },
+        { name: `${ROOT}/test/unit/b.test.ts`, status: 'failed', message: 'SyntaxError', assertionResults: [] },
+      ],
+    };
+    expect(troubleOf('unit', report, 1)).toEqual([
+      '✗ unit: test/unit/a.test.ts: is wrong\n    Error: 1 is not 2\n        at here',
+      '✗ unit: test/unit/b.test.ts: did not load\n    SyntaxError',
+      '! failed, then passed: unit: test/unit/a.test.ts: is late\n    Error: not yet',
+    ]);
+    expect(troubleOf('unit', undefined, 'SIGKILL')).toEqual(['✗ unit: no test failed, but vitest ended with SIGKILL']);
+    expect(troubleOf('unit', { ...report, testResults: [] }, 0)).toEqual([]);
   });
 
   it('ends with one line over all', () => {
