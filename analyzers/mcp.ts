@@ -11,7 +11,7 @@ import { Observable, type OperatorFunction } from 'rxjs';
 import type { Event, McpEvent, ProcessKey, StdioEvent } from '../src/event.ts';
 import { LIMITS } from '../src/limits.ts';
 import { Counters } from '../src/stats.ts';
-import { type LocateSecrets, masked } from './http/mask.ts';
+import { type LocateSecrets, masked, secretsOf } from './http/mask.ts';
 import { type Heard, type ProcessEnd, abandonCalls, createProcessEnd, takeMessage } from './jsonrpc/ends.ts';
 import { type Framing, type MessageReader, breakMessages, createMessageReader, readMessages } from './jsonrpc/framing.ts';
 import { parseMessages } from './jsonrpc/message.ts';
@@ -19,7 +19,7 @@ import { type Pipes, createPipes } from './jsonrpc/pipes.ts';
 
 const COUNTERS = [
   'calls', 'calls_aborted', 'calls_evicted', 'notifications', 'replies', 'replies_unpaired', 'heard_twice',
-  'streams_evicted', 'messages_too_long', 'messages_cut', 'messages_malformed',
+  'streams_evicted', 'messages_too_long', 'messages_cut', 'messages_malformed', 'secrets_unlisted',
 ] as const;
 export type McpCounters = Counters<(typeof COUNTERS)[number]>;
 
@@ -144,7 +144,8 @@ function streamOf(state: State, event: StdioEvent): Stream {
 
 function takeText(state: State, { event }: Stream, bytes: Buffer, framing: Framing): void {
   const { environment, ends } = state;
-  const text = masked(bytes, environment.locate?.('body', bytes) ?? []).toString('utf8');
+  const ranges = environment.locate?.('body', bytes) ?? [];
+  const text = masked(bytes, ranges).toString('utf8');
   const messages = parseMessages(text);
   if (messages.length === 0) environment.counters.add('messages_malformed');
   let end = ends.get(event.process);
@@ -152,7 +153,7 @@ function takeText(state: State, { event }: Stream, bytes: Buffer, framing: Frami
   const { pid, comm, process, session, timestamp, data } = event;
   // Who is first to hear tells, though another may have its reply earlier.
   environment.pipes.tells(data.target, event.process);
-  const heard: Heard = { carrier: { pid, comm, process, session }, timestamp, direction: data.direction, target: data.target, framing };
+  const heard: Heard = { carrier: { pid, comm, process, session }, timestamp, direction: data.direction, target: data.target, framing, secrets: secretsOf(ranges) };
   for (const message of messages) takeMessage(environment, end, heard, message);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Masks credentials with `*` at equal length, so that lengths in the text stay
- * true and masking twice changes nothing.
+ * true and masking twice changes nothing. Each is named in the `secrets` of its event.
  *
  * Live, `http` and `sse` events and raw `tls` chunks come masked from the http
  * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio. A
@@ -8,15 +8,18 @@
  * made without redaction. A secret that two stdio calls share is not seen.
  */
 import { map, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding } from '../src/event.ts';
+import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
+import { optionBefore, rangesInArgument } from './redact/arguments.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
 import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
-import { HEADER_OPTION, SECRET_OPTION, USER_OPTION } from './redact/rules.ts';
+import { type Fingerprint, type MarkOptions, joinMarks, marksIn } from './redact/marks.ts';
 
-export { locateSecrets } from './redact/locate.ts';
+export { maskCommand } from './redact/arguments.ts';
+export { createSecretLocator, locateSecrets } from './redact/locate.ts';
+export type { Fingerprint } from './redact/marks.ts';
 
-const COUNTERS = ['masked_events', 'masked_secrets'] as const;
+const COUNTERS = ['masked_events', 'masked_secrets', 'secrets_unlisted'] as const;
 export type RedactCounters = Counters<(typeof COUNTERS)[number]>;
 
 export function createRedactCounters(): RedactCounters {
@@ -26,24 +29,41 @@ export function createRedactCounters(): RedactCounters {
 export interface RedactOptions {
   readonly enabled: boolean;
   readonly counters?: RedactCounters;
+  /** Names what is masked, in the `secrets` of its event. */
+  readonly fingerprint?: Fingerprint;
   /** Mask `http` and `sse` events, too. */
   readonly derived?: boolean;
 }
 
-export function redact({ enabled, counters = createRedactCounters(), derived = false }: RedactOptions): MonoTypeOperatorFunction<Event> {
+export function redact({ enabled, counters = createRedactCounters(), fingerprint, derived = false }: RedactOptions): MonoTypeOperatorFunction<Event> {
   if (!enabled) return (events) => events;
+  /** Of the event that is being masked. */
+  const marks: string[] = [];
   return map((event) => {
     const before = counters.get('masked_secrets');
+    marks.length = 0;
     const masked = maskEvent(event);
     if (counters.get('masked_secrets') !== before) counters.add('masked_events');
-    return masked;
+    return marks.length === 0 ? masked : named(masked);
   });
+
+  function named(event: Event): Event {
+    const known = 'secrets' in event.data ? event.data.secrets ?? [] : [];
+    const secrets = joinMarks(known, marks, (count) => counters.add('secrets_unlisted', count));
+    return { ...event, data: { ...event.data, secrets } } as Event;
+  }
+
+  function note(text: string, ranges: readonly SecretRange[], encoding: MarkOptions['encoding']): void {
+    counters.add('masked_secrets', ranges.length);
+    if (fingerprint === undefined) return;
+    for (const range of ranges) marks.push(...marksIn(text, range, { fingerprint, encoding }));
+  }
 
   function maskEvent(event: Event): Event {
     switch (event.source) {
       case 'process':
         if (event.data.event !== 'EXEC') return event;
-        return { ...event, data: { ...event.data, argv: maskArguments(event.data.argv) } };
+        return { ...event, data: maskExec(event.data) };
       case 'stdio': {
         const payload = maskBytes(event.data.payload);
         return payload === event.data.payload ? event : { ...event, data: { ...event.data, payload } };
@@ -71,26 +91,18 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
     return { ...event, data: data.event === 'IO' ? { ...data, path } : { ...data, path, target } };
   }
 
+  function maskExec(data: ExecData): ExecData {
+    const exe = data.exe === null ? null : maskText(data.exe);
+    return { ...data, filename: maskText(data.filename), argv: maskArguments(data.argv), cwd: maskText(data.cwd), exe };
+  }
+
   function maskArguments(argv: readonly string[]): readonly string[] {
     let masked: string[] | undefined;
     for (const [index, argument] of argv.entries()) {
-      const previous = index > 1 ? argv[index - 1] ?? '' : '';
-      const text = maskArgument(previous, argument);
+      const text = maskRanges(argument, rangesInArgument(optionBefore(argv, index), argument));
       if (text !== argument) (masked ??= [...argv])[index] = text;
     }
     return masked ?? argv;
-  }
-
-  function maskArgument(option: string, argument: string): string {
-    if (SECRET_OPTION.test(option)) return maskRanges(argument, [{ start: 0, end: argument.length }]);
-    const colon = argument.indexOf(':');
-    // Digits on both sides are a user and a group, as of docker.
-    if (colon > 0 && USER_OPTION.test(option) && !/^\d+:\d+$/.test(argument)) return maskRanges(argument, [{ start: colon + 1, end: argument.length }]);
-    if (colon > 0 && HEADER_OPTION.test(option)) {
-      const value = argument.slice(colon + 1);
-      return argument.slice(0, colon + 1) + maskRanges(value, rangesInHeader(argument.slice(0, colon), value));
-    }
-    return maskText(argument);
   }
 
   /** The same bytes where there is no secret, else a masked copy. */
@@ -100,7 +112,7 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
     if (ranges.length === 0) return payload;
     const copy = Buffer.from(bytes);
     for (const { start, end } of ranges) copy.fill('*', start, end);
-    counters.add('masked_secrets', ranges.length);
+    note(bytes.toString('latin1'), ranges, 'latin1');
     return copy;
   }
 
@@ -111,7 +123,7 @@ export function redact({ enabled, counters = createRedactCounters(), derived = f
   function maskRanges(text: string, ranges: readonly SecretRange[]): string {
     if (ranges.length === 0) return text;
     const result = maskedText(text, ranges);
-    if (result !== text) counters.add('masked_secrets', ranges.length);
+    if (result !== text) note(text, ranges, 'utf8');
     return result;
   }
 

@@ -74,6 +74,7 @@ function writeRest(writer: LineWriter, event: ChunkEvent): void {
     writer.bytes(WITHHELD);
     writer.integer(data.withheld);
   }
+  if (event.source === 'stdio' && event.data.secrets !== undefined) writer.text(`,"secrets":${stringify(event.data.secrets)}`);
   writer.bytes(FLAGS[Number(data.truncated) + 2 * Number(data.fault)] as Uint8Array);
   writer.bytes(TID);
   writer.integer(data.tid);

@@ -1,5 +1,7 @@
 /** What `file` events say: operations on paths, and bytes read and written. */
 
+import type { Masked } from './event.ts';
+
 /** A system call's failure by name, as in errno(3); null when it succeeded. */
 export type Errno = string | null;
 
@@ -13,7 +15,7 @@ export type Errno = string | null;
  * Any other path is the argument, made absolute; `..` after a name of the
  * argument's own stays, because that name may be a link.
  */
-export interface FileChange {
+export interface FileChange extends Masked {
   readonly event: 'OPEN' | 'TRUNCATE' | 'RENAME' | 'LINK' | 'SYMLINK' | 'UNLINK' | 'MKDIR' | 'RMDIR' | 'CHMOD' | 'CHOWN';
   readonly path: string;
   /** The other path: new name of a RENAME or LINK, what a SYMLINK says. */
@@ -46,7 +48,7 @@ export interface FileChange {
  * it was last told; told when it closes it or ends, and every second before.
  * The time is that of the first call.
  */
-export interface FileIo {
+export interface FileIo extends Masked {
   readonly event: 'IO';
   /** When the file was opened, or first seen. */
   readonly path: string;

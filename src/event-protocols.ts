@@ -1,5 +1,5 @@
 /** What analyzers make of bytes: HTTP exchanges, events of their streams, and JSON-RPC calls. */
-import type { ProcessKey } from './event.ts';
+import type { Masked, ProcessKey } from './event.ts';
 import type { GrpcData } from './event-grpc.ts';
 import type { Endpoint } from './event-net.ts';
 
@@ -16,7 +16,7 @@ export type HeaderList = readonly (readonly [name: string | null, value: string 
 export type ExchangeState = 'complete' | 'aborted' | 'partial';
 
 /** One HTTP request with its response. The event's timestamp is the request's first byte. */
-export interface HttpData {
+export interface HttpData extends Masked {
   /** Connection and number on it; also in the `sse` events of this exchange. */
   readonly exchange: string;
   readonly connection: string;
@@ -82,7 +82,7 @@ export interface HttpData {
 }
 
 /** One event of a `text/event-stream` response, emitted when it arrived. */
-export interface SseData {
+export interface SseData extends Masked {
   readonly exchange: string;
   readonly connection: string;
   readonly url: string;
@@ -110,7 +110,7 @@ export interface McpPeer {
  * a notification, or a reply whose request was not captured. The event is the process's
  * that was seen to write or read it; its timestamp is that of the request.
  */
-export interface McpData {
+export interface McpData extends Masked {
   readonly kind: 'call' | 'notification' | 'reply';
   /** The process and a number of its own. */
   readonly call: string;

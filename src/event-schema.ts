@@ -30,6 +30,7 @@ const endpoint = z.object({
 }) satisfies z.ZodType<Endpoint>;
 const someEndpoint = endpoint.nullable().default(null);
 const errno = z.string().nullable();
+const masked = { secrets: z.array(z.string()).exactOptional() };
 
 const fork = z.object({ event: z.literal('FORK'), ppid: count, parent: key }) satisfies z.ZodType<ForkData>;
 
@@ -37,7 +38,7 @@ const exec = z.object({
   event: z.literal('EXEC'), ppid: count, parent: key, filename: z.string(), argv: z.array(z.string()), cwd: z.string(),
   uid: count, gid: count, exe: z.string().nullable().default(null), cgroup: z.string().nullable().default(null),
   container: z.string().nullable().default(null),
-  ancestors: z.array(z.object({ pid: count, process: key, comm: z.string() })).default([]), truncated: z.boolean(), existing: z.boolean(),
+  ancestors: z.array(z.object({ pid: count, process: key, comm: z.string() })).default([]), truncated: z.boolean(), existing: z.boolean(), ...masked,
 }) satisfies z.ZodType<ExecData>;
 
 const exit = z.object({
@@ -68,12 +69,12 @@ const tlsHandshake = z.object({
 const fileChange = z.object({
   event: z.enum(['OPEN', 'TRUNCATE', 'RENAME', 'LINK', 'SYMLINK', 'UNLINK', 'MKDIR', 'RMDIR', 'CHMOD', 'CHOWN']),
   path: z.string(), target: z.string().nullable(), error: errno, flags: z.array(z.string()), created: z.boolean().nullable(),
-  mode: count.nullable(), length: count.nullable(), uid: count.nullable(), gid: count.nullable(), count, span_ms: z.number(), truncated: z.boolean(),
+  mode: count.nullable(), length: count.nullable(), uid: count.nullable(), gid: count.nullable(), count, span_ms: z.number(), truncated: z.boolean(), ...masked,
 }) satisfies z.ZodType<FileChange>;
 
 const fileIo = z.object({
   event: z.literal('IO'), path: z.string(), read_bytes: count, read_calls: count, written_bytes: count, write_calls: count,
-  span_ms: z.number(), truncated: z.boolean(),
+  span_ms: z.number(), truncated: z.boolean(), ...masked,
 }) satisfies z.ZodType<FileIo>;
 
 const netSocket = z.object({
@@ -104,7 +105,7 @@ const signal = z.object({
   outcome: z.enum(['delivered', 'ignored', 'pending', 'overflow', 'failed']), error: errno,
 }) satisfies z.ZodType<SignalData>;
 
-const readline = z.object({ line: z.string(), truncated: z.boolean() }) satisfies z.ZodType<ReadlineData>;
+const readline = z.object({ line: z.string(), truncated: z.boolean(), ...masked }) satisfies z.ZodType<ReadlineData>;
 
 const peer = z.object({
   pid: count, process: key, comm: z.string(), fd: z.int(), evidence: z.enum(['used', 'held']),
@@ -112,7 +113,7 @@ const peer = z.object({
 
 const stdio = z.object({
   fd: z.int(), role: z.enum(['stdin', 'stdout', 'stderr', 'other']), target: z.string(),
-  peer_target: z.string().nullable().default(null), peers: z.array(peer).nullable().default(null), ...chunk,
+  peer_target: z.string().nullable().default(null), peers: z.array(peer).nullable().default(null), ...chunk, ...masked,
 }) satisfies z.ZodType<OnDisk<StdioData>>;
 
 const headers = z.record(z.string(), z.array(z.string()));
@@ -143,12 +144,12 @@ const http = z.object({
   request_body_truncated: z.boolean(), request_body_coding: z.string().nullable().default(null), request_decoded_bytes: count.default(0),
   response_body_coding: z.string().nullable().default(null), response_decoded_bytes: count.default(0), response_body: z.string().nullable(), response_body_encoding: encoding,
   response_body_bytes: count, response_body_truncated: z.boolean(), latency_ms: z.number().nullable(),
-  ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count,
+  ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count, ...masked,
 }) satisfies z.ZodType<HttpData>;
 
 const sse = z.object({
   exchange: z.string(), connection: z.string(), url: z.string(), index: count, event: z.string(), data: z.string(),
-  last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(),
+  last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(), ...masked,
 }) satisfies z.ZodType<SseData>;
 
 const mcp = z.object({
@@ -156,7 +157,7 @@ const mcp = z.object({
   target: z.string(), peer: z.object({ pid: count, comm: z.string(), process: key.nullable() }).nullable(),
   id: z.union([z.string(), z.number()]).nullable(), method: z.string().nullable(), params: z.string().nullable(), result: z.string().nullable(),
   error: z.object({ code: z.number(), message: z.string() }).nullable(), truncated: z.boolean(),
-  state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), latency_ms: z.number().nullable(),
+  state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), latency_ms: z.number().nullable(), ...masked,
 }) satisfies z.ZodType<McpData>;
 
 const probe = z.object({

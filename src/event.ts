@@ -35,13 +35,24 @@ export interface EventOf<S extends string, D> {
   readonly session: ProcessKey | null;
 }
 
+/**
+ * SecretMarks that were masked in an event, each once: its kind and a fingerprint that is the same wherever one
+ * run of the collector met the same secret. `anthropic:3fa9c2d81b07`
+ */
+export type SecretMarks = readonly string[];
+
+/** Present only where something was masked, in any event that may hold text. */
+export interface Masked {
+  readonly secrets?: SecretMarks;
+}
+
 export interface ForkData {
   readonly event: 'FORK';
   readonly ppid: number;
   readonly parent: ProcessKey;
 }
 
-export interface ExecData {
+export interface ExecData extends Masked {
   readonly event: 'EXEC';
   readonly ppid: number;
   readonly parent: ProcessKey;
@@ -192,7 +203,7 @@ export interface SignalData {
 }
 
 /** A line that an interactive bash read. */
-export interface ReadlineData {
+export interface ReadlineData extends Masked {
   readonly line: string;
   readonly truncated: boolean;
 }
@@ -209,7 +220,7 @@ export interface StdioPeer {
   readonly evidence: 'used' | 'held';
 }
 
-export interface StdioData extends ChunkData {
+export interface StdioData extends ChunkData, Masked {
   readonly fd: number;
   readonly role: 'stdin' | 'stdout' | 'stderr' | 'other';
   /** `pipe:[123]`, `socket:[123]`, `/dev/pts/0`, a path, or `inode:[dev:ino]`. */

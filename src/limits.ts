@@ -139,6 +139,8 @@ export const LIMITS = {
   mcpStreams: 4096,
   /** One JSON-RPC message; a tool may return a whole file. A longer one is passed over and counted. */
   mcpMessageBytes: 4 * MIB,
+  /** Names of secrets that one event lists; what is masked beyond that is counted. */
+  eventSecrets: 32,
   /** Requests of one process without a reply so far; the oldest is told as aborted and counted. */
   mcpCallsPerProcess: 256,
   /** Characters kept of a call's parameters and of its result; more is marked. */

@@ -7,11 +7,12 @@ import { asyncScheduler, identity, type Observable, Subject } from 'rxjs';
 import { select } from '../analyzers/filter.ts';
 import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createMcpCounters, mcp } from '../analyzers/mcp.ts';
-import { createRedactCounters, locateSecrets, redact } from '../analyzers/redact.ts';
+import { createRedactCounters, createSecretLocator, redact } from '../analyzers/redact.ts';
 import { replayGate } from '../analyzers/replay-gate.ts';
 import { createWhereCounters, where } from '../analyzers/where.ts';
 import type { Expression } from '../analyzers/where/expression.ts';
 import type { Event, Source } from './event.ts';
+import { createFingerprint } from './fingerprint.ts';
 import { createBatch, createEncoder } from './event-json.ts';
 import { LIMITS } from './limits.ts';
 import type { Runner } from './runners/runner.ts';
@@ -85,7 +86,8 @@ function createAnalysis(options: PipelineOptions): Analysis {
   const { nextId, raw, sources, ports = [], recompute, recorded } = options;
   // A replay goes by the time of its events alone, or an idle limit would depend on how fast it runs.
   const clock = recompute === undefined ? { scheduler: asyncScheduler } : {};
-  const secrets = options.redact ? { locateSecrets } : {};
+  const fingerprint = createFingerprint();
+  const secrets = options.redact ? { locateSecrets: createSecretLocator(fingerprint) } : {};
   return {
     analyze: (events) =>
       events.pipe(
@@ -93,7 +95,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
         http({ nextId, raw, recorded, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
         // A capture has its calls already: secrets over the borders of chunks are masked in those alone.
         recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
-        redact({ enabled: options.redact, counters: redactCounters, derived: recompute !== undefined }),
+        redact({ enabled: options.redact, counters: redactCounters, fingerprint, derived: recompute !== undefined }),
         select({ sources, raw, ports }),
         where({ where: options.where ?? [], exclude: options.exclude ?? [], counters: whereCounters }),
       ),

@@ -1,16 +1,17 @@
 /**
  * The `text/event-stream` body of one response: an `sse` event for each event of it,
- * emitted when its last byte arrived. Secrets are looked for block by block,
+ * emitted when its last byte arrived. SecretMarks are looked for block by block,
  * because an event leaves before the body is whole; the body and the capture
  * are masked by the same blocks.
  */
-import type { SseEvent } from '../../src/event.ts';
+import type { SecretMarks, SseEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import type { Head } from '../http1/head.ts';
 import { type Block, type BlockSplitter, createBlockSplitter } from '../sse/blocks.ts';
 import { type SseFields, type SseParser, createSseParser, parseBlock } from '../sse/parser.ts';
 import type { Channel } from './channel.ts';
-import { type Range, masked } from './mask.ts';
+import { joinMarks, withMarks } from '../redact/marks.ts';
+import { type Range, masked, secretsOf } from './mask.ts';
 
 /** The exchange that the stream belongs to. */
 export interface StreamOwner {
@@ -43,22 +44,29 @@ export function createEventStream(channel: Channel, owner: StreamOwner, onBlockR
 
   function readBlock(block: Block): void {
     const ranges = environment.locate?.('body', block.bytes) ?? [];
-    onBlockRead(ranges.map(({ start, end }) => ({ start: block.start + start, end: block.start + end })), block.end);
+    onBlockRead(ranges.map((range) => ({ ...range, start: block.start + range.start, end: block.start + range.end })), block.end);
     if (block.kind === 'unfinished') environment.counters.add('sse_unfinished');
     if (block.kind === 'cut') environment.counters.add('sse_truncated');
     if (block.kind === 'rest' || block.kind === 'unfinished') return;
     const fields = parseBlock(stream.parser, masked(block.bytes, ranges));
     if (fields === null) return;
     environment.counters.add('sse_events');
-    environment.derive(sseEvent(channel, owner, stream.count++, fields, block.kind === 'cut'));
+    const secrets = joinMarks([], secretsOf(ranges), (count) => environment.counters.add('secrets_unlisted', count));
+    environment.derive(sseEvent(channel, { owner, index: stream.count++, fields, truncated: block.kind === 'cut', secrets }));
   }
 
   return stream;
 }
 
-function sseEvent(
-  channel: Channel, owner: StreamOwner, index: number, fields: SseFields, truncated: boolean,
-): SseEvent {
+interface Told {
+  readonly owner: StreamOwner;
+  readonly index: number;
+  readonly fields: SseFields;
+  readonly truncated: boolean;
+  readonly secrets: SecretMarks;
+}
+
+function sseEvent(channel: Channel, { owner, index, fields, truncated, secrets }: Told): SseEvent {
   const { timestamp, pid, comm, process, session } = channel.carrier;
   return {
     timestamp, source: 'sse', pid, comm,
@@ -73,6 +81,7 @@ function sseEvent(
       retry_ms: fields.retryMs,
       since_request_ms: differenceMs(timestamp, owner.started),
       truncated,
+      ...withMarks(secrets),
     },
     id: channel.environment.nextId(), process, session,
   };

@@ -1,6 +1,7 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, GrpcData, HttpData, HttpEvent } from '../../src/event.ts';
+import type { Endpoint, GrpcData, HttpData, HttpEvent, Masked } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
+import { joinMarks, withMarks } from '../redact/marks.ts';
 import { isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
@@ -137,9 +138,15 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       request_decoded_bytes: request?.body.decoded ?? 0,
       grpc: grpcOf(channel, exchange),
       redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
+      ...secretsIn(channel, exchange),
     },
     id: channel.environment.nextId(), process, session,
   };
+}
+
+function secretsIn({ environment }: Channel, { request, response }: Exchange): Masked {
+  const onFull = (count: number): void => environment.counters.add('secrets_unlisted', count);
+  return withMarks(joinMarks(request?.secrets ?? [], response?.secrets ?? [], onFull));
 }
 
 function unknownFields(message: Message | null): number {

@@ -15,7 +15,7 @@ import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, fee
 import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
-import { type MaskedHead, type Message, addBody, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
+import { type MaskedHead, type Message, addBody, addSecrets, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
 import { createOpaque } from './opaque.ts';
 import type { End, Protocol } from './protocol.ts';
 import { createSuccessor, isHttp2Upgrade } from './successor.ts';
@@ -101,8 +101,10 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
     },
     onTrailers(trailers, position) {
       const { message } = lane();
-      if (message !== null) message.last = channel.carrier.timestamp;
-      maskFields(channel, direction, trailers, position);
+      const { secrets } = maskFields(channel, direction, trailers, position);
+      if (message === null) return;
+      message.last = channel.carrier.timestamp;
+      addSecrets(channel, message, secrets);
     },
     onEnd(position) {
       const ended = endOf(http, lane(), true);

@@ -4,7 +4,7 @@
  * goes on at the next boundary of frames that it can prove; a body whose head was
  * not seen is kept all the same.
  */
-import type { Direction, HeaderList } from '../../src/event.ts';
+import type { Direction, HeaderList, SecretMarks } from '../../src/event.ts';
 import { BAD_HEAD, PREFACE, errorName } from '../http2/frame.ts';
 import { type Secrets, decodeBlock } from '../http2/hpack.ts';
 import { BAD_BLOCK, type Block, type FrameHandler, type FrameParser, createFrameParser, feed, finish, skip } from '../http2/parser.ts';
@@ -15,7 +15,7 @@ import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import type { Exchange } from './exchange.ts';
 import { headOf, kindOf, listOf, missingHead } from './head2.ts';
 import { countMasked } from './mask.ts';
-import { type Message, addBody, createMessage, endMessage, missBody, openStream, openStreamMidway } from './message.ts';
+import { type Message, addBody, addSecrets, createMessage, endMessage, missBody, openStream, openStreamMidway } from './message.ts';
 import type { Protocol } from './protocol.ts';
 import { createSettled } from './settled.ts';
 import { type Sniff, createSniff, sniff } from './sniff.ts';
@@ -208,6 +208,7 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
     there.trailers = [...there.trailers, ...listOf(fields)];
     there.last = http.channel.carrier.timestamp;
     there.redacted += redactedIn(http, listOf(fields));
+    addSecrets(stream.channel, there, secretsIn(fields));
     return;
   }
   if (stream.tunnel !== null) return;
@@ -215,14 +216,14 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
   const head = headOf(kind, fields);
   // An interim response announces the real one and says nothing that an exchange keeps.
   if (kind === 'response' && head.status >= 100 && head.status < 200) return;
-  const message = begin(http, lane, stream, head);
+  const message = begin(http, lane, stream, head, secretsIn(fields));
   stream.suspect[direction] = null;
   if (kind === 'response') openStream(stream.channel, message, ownerOf(streams, stream));
   tunnelWhenGranted(streams, stream);
 }
 
-function begin(http: Http2, lane: Lane, stream: Stream, head: Head): Message {
-  const from = { head, redacted: redactedIn(http, head.list) + (http.channel.environment.locate === undefined ? 0 : countMasked(Buffer.from(head.target))) };
+function begin(http: Http2, lane: Lane, stream: Stream, head: Head, secrets: SecretMarks = []): Message {
+  const from = { head, redacted: redactedIn(http, head.list) + (http.channel.environment.locate === undefined ? 0 : countMasked(Buffer.from(head.target))), secrets };
   const message = createMessage(stream.channel, lane.direction, from, lane.first, lengthOf(head));
   stream.messages[lane.direction] = message;
   return message;
@@ -232,6 +233,10 @@ function begin(http: Http2, lane: Lane, stream: Stream, head: Head): Message {
 function lengthOf({ headers }: Head): number {
   const length = headers['content-length']?.[0];
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : -1;
+}
+
+function secretsIn(fields: readonly Field[]): SecretMarks {
+  return fields.flatMap(({ secrets }) => secrets ?? []);
 }
 
 function redactedIn({ channel }: Http2, list: HeaderList): number {
@@ -255,7 +260,7 @@ function onPromise(http: Http2, lane: Lane, number: number, fields: readonly Fie
   const stream = openStreamOf(streams, number, { pushed: true });
   if (stream.messages[direction] !== null) return;
   const head = headOf('request', fields);
-  const from = { head, redacted: redactedIn(http, head.list) };
+  const from = { head, redacted: redactedIn(http, head.list), secrets: secretsIn(fields) };
   const request = createMessage(stream.channel, direction, from, lane.first, -1);
   stream.messages[direction] = request;
   endMessage(stream.channel, request, true);

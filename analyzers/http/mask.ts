@@ -2,9 +2,13 @@
  * Masking: each byte of a secret becomes `*`, so that lengths stay true and the
  * masked bytes parse to the same message.
  */
+import type { SecretMarks } from '../../src/event.ts';
+
 export interface Range {
   readonly start: number;
   readonly end: number;
+  /** What its secrets are told by. */
+  readonly secrets?: SecretMarks;
 }
 
 /** Where secrets are in a message's head, or in its body as decoded of the transfer coding. */
@@ -33,4 +37,8 @@ export function countMasked(bytes: Buffer): number {
     while (bytes[at] === MASK) at++;
   }
   return count;
+}
+
+export function secretsOf(ranges: readonly Range[]): SecretMarks {
+  return ranges.flatMap(({ secrets }) => secrets ?? []);
 }

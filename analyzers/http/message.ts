@@ -2,7 +2,7 @@
  * One HTTP message while it arrives: its head, its body, its event stream, and
  * in raw mode which wire bytes hold its secrets.
  */
-import type { Direction, HeaderList } from '../../src/event.ts';
+import type { Direction, HeaderList, SecretMarks } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
 import { compressedRanges } from '../grpc/compressed.ts';
@@ -12,7 +12,8 @@ import { breakBlock, flush, split } from '../sse/blocks.ts';
 import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
 import type { Carrier, Channel } from './channel.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
-import { type Range, countMasked, fillRanges, masked } from './mask.ts';
+import { type Range, countMasked, fillRanges, masked, secretsOf } from './mask.ts';
+import { joinMarks } from '../redact/marks.ts';
 import { type WireMap, addPiece, createWireMap, eachWireRange, forgetBefore } from './wire-map.ts';
 
 export interface Message {
@@ -33,15 +34,23 @@ export interface Message {
   /** Why something of it is missing or cannot be trusted. */
   fault: string | null;
   done: boolean;
-  /** Secrets of the kept body are masked; bytes after it are not looked at. */
+  /** SecretMarks of the kept body are masked; bytes after it are not looked at. */
   searched: boolean;
   redacted: number;
+  /** What was masked in it so far. */
+  secrets: SecretMarks;
   text: BodyText;
 }
 
 export interface MaskedHead {
   readonly head: Head;
   readonly redacted: number;
+  readonly secrets: SecretMarks;
+}
+
+export interface MaskedFields {
+  readonly bytes: Buffer;
+  readonly secrets: SecretMarks;
 }
 
 const NO_TEXT: BodyText = { text: null, encoding: 'utf8' };
@@ -53,18 +62,18 @@ const UNREADABLE = 'memory of the program could not be read';
 export function readHead(
   channel: Channel, direction: Direction, kind: MessageKind, bytes: Buffer, position: number,
 ): MaskedHead {
-  const shown = maskFields(channel, direction, bytes, position);
+  const { bytes: shown, secrets } = maskFields(channel, direction, bytes, position);
   const redacted = channel.environment.locate === undefined ? 0 : countMasked(shown);
-  return { head: parseHead(shown, kind), redacted };
+  return { head: parseHead(shown, kind), redacted, secrets };
 }
 
 /** Masks secrets in bytes of a head or of trailers. */
-export function maskFields(channel: Channel, direction: Direction, bytes: Buffer, position: number): Buffer {
+export function maskFields(channel: Channel, direction: Direction, bytes: Buffer, position: number): MaskedFields {
   const { environment, hold } = channel;
-  if (environment.locate === undefined) return bytes;
+  if (environment.locate === undefined) return { bytes, secrets: [] };
   const ranges = environment.locate('head', bytes);
   for (const { start, end } of ranges) hold?.mask(direction, position + start, position + end);
-  return masked(bytes, ranges);
+  return { bytes: masked(bytes, ranges), secrets: secretsOf(ranges) };
 }
 
 export function createMessage(
@@ -76,8 +85,17 @@ export function createMessage(
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
     stream: null, trailers: [],
     decoder,
-    fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted, text: NO_TEXT,
+    fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
+    secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,
   };
+}
+
+function joinSecrets({ environment }: Channel, known: SecretMarks, more: SecretMarks): SecretMarks {
+  return joinMarks(known, more, (count) => environment.counters.add('secrets_unlisted', count));
+}
+
+export function addSecrets(channel: Channel, message: Message, more: SecretMarks): void {
+  message.secrets = joinSecrets(channel, message.secrets, more);
 }
 
 function decoderOf({ environment }: Channel, { headers }: Head): Decoder | null {
@@ -201,6 +219,7 @@ function searchBody(channel: Channel, message: Message): void {
 function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {
   if (ranges.length === 0) return;
   fillRanges(ownBytes(message.body), ranges);
+  addSecrets(channel, message, secretsOf(ranges));
   maskWire(channel, message, ranges);
 }
 
@@ -208,6 +227,7 @@ function maskBody(channel: Channel, message: Message, ranges: readonly Range[]):
 function maskBlock(channel: Channel, message: Message, ranges: readonly Range[], end: number): void {
   const { wire, body } = message;
   if (ranges.length > 0) fillRanges(keptBytes(body), ranges);
+  addSecrets(channel, message, secretsOf(ranges));
   if (wire === null) return;
   maskWire(channel, message, ranges);
   eachWireRange(wire, end - 1, end, (_start, after) => channel.hold?.settle(message.direction, after));

@@ -22,7 +22,7 @@ export const HTTP_COUNTERS = [
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
   'sse_events', 'sse_truncated', 'sse_unfinished',
   ...CODING_COUNTERS,
-  'masked', 'withheld_chunks', 'withheld_bytes', 'held_full',
+  'masked', 'secrets_unlisted', 'withheld_chunks', 'withheld_bytes', 'held_full',
 ] as const;
 export type HttpCounter = (typeof HTTP_COUNTERS)[number];
 

@@ -7,7 +7,8 @@
  * in the table and in the capture alike.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { MASK, type Range, masked } from '../http/mask.ts';
+import type { SecretMarks } from '../../src/event.ts';
+import { MASK, type Range, masked, secretsOf } from '../http/mask.ts';
 import { decodeHuffman, maskHuffman, wholeMask } from './huffman.ts';
 import { type Field, type Table, insert, lookUp, resize } from './table.ts';
 
@@ -111,9 +112,12 @@ function maskField(secrets: Secrets | null, named: Field | null, name: Literal |
   const known = Buffer.from(named?.name ?? '', 'latin1');
   let shown = { name: name?.text ?? known, value: value.text };
   let last = { name, value };
+  let marks: SecretMarks = [];
   for (let round = 0; ; round++) {
     const { ranges, from } = rangesOf(secrets, shown);
     if (ranges.length === 0) break;
+    // Later rounds look at masks.
+    if (round === 0) marks = secretsOf(ranges);
     const next = { name: last.name === null ? null : maskLiteral(last.name, shiftRanges(ranges, 1)), value: maskLiteral(last.value, shiftRanges(ranges, from)) };
     if (round === ROUNDS_MAX) {
       return { name: textOf(name === null ? known : coverWhole(secrets, name)), value: textOf(coverWhole(secrets, value)) };
@@ -125,7 +129,8 @@ function maskField(secrets: Secrets | null, named: Field | null, name: Literal |
   }
   if (last.name !== null && last.name !== name) secrets.onMasked(last.name.start, last.name.coded);
   if (last.value !== value) secrets.onMasked(last.value.start, last.value.coded);
-  return { name: textOf(shown.name), value: textOf(shown.value) };
+  const field = { name: textOf(shown.name), value: textOf(shown.value) };
+  return marks.length === 0 ? field : { ...field, secrets: marks };
 }
 
 /** As a line of a head, after the one that a head begins with. */

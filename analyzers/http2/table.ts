@@ -3,12 +3,15 @@
  * newest entry, so a table that was joined in its middle, or that lost a head, is
  * right about what was added since; what is older is unknown.
  */
+import type { SecretMarks } from '../../src/event.ts';
 import type { Budget } from '../http/options.ts';
 
 /** null: not known. An entry's name is known when its value is. */
 export interface Field {
   readonly name: string | null;
   readonly value: string | null;
+  /** What was masked in it. */
+  readonly secrets?: SecretMarks;
 }
 
 export const UNKNOWN: Field = { name: null, value: null };

@@ -3,9 +3,10 @@
  * A pipe of which both ends are traced is heard twice; the process that was first to speak
  * or hear JSON-RPC on it tells of it, and the other is named as the peer.
  */
-import type { Direction, McpData, McpEvent, StdioEvent } from '../../src/event.ts';
+import type { Direction, McpData, McpEvent, SecretMarks, StdioEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import type { McpEnvironment } from '../mcp.ts';
+import { joinMarks, withMarks } from '../redact/marks.ts';
 import type { Framing } from './framing.ts';
 import type { RpcId, RpcMessage } from './message.ts';
 
@@ -15,6 +16,8 @@ export interface Heard {
   readonly direction: Direction;
   readonly target: string;
   readonly framing: Framing;
+  /** Of the whole text, which in a batch holds more than this message. */
+  readonly secrets: SecretMarks;
 }
 
 interface Waiting {
@@ -107,10 +110,10 @@ function emitCall(environment: McpEnvironment, { heard, request, number }: Waiti
     return;
   }
   const latencyMs = differenceMs(reply.heard.timestamp, heard.timestamp);
-  emit(environment, heard, { ...call, result: reply.result, error: reply.error, latencyMs });
+  emit(environment, heard, { ...call, result: reply.result, error: reply.error, latencyMs }, reply.heard.secrets);
 }
 
-function emit(environment: McpEnvironment, heard: Heard, fields: Fields): void {
+function emit(environment: McpEnvironment, heard: Heard, fields: Fields, replied: SecretMarks = []): void {
   const { carrier, direction, target, framing, timestamp } = heard;
   if (!environment.pipes.tells(target, carrier.process)) {
     environment.counters.add('heard_twice');
@@ -128,6 +131,7 @@ function emit(environment: McpEnvironment, heard: Heard, fields: Fields): void {
     result: result?.slice(0, limit) ?? null,
     truncated: (params?.length ?? 0) > limit || (result?.length ?? 0) > limit,
     latency_ms: latencyMs,
+    ...withMarks(joinMarks(heard.secrets, replied, (count) => environment.counters.add('secrets_unlisted', count))),
   };
   environment.counters.add(fields.kind === 'call' ? 'calls' : fields.kind === 'notification' ? 'notifications' : 'replies');
   const event: McpEvent = { timestamp, source: 'mcp', ...carrier, data, id: environment.nextId() };

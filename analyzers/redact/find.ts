@@ -17,7 +17,7 @@ export interface SecretRange {
 }
 
 /** All shapes in one pass: one each costs five times as much. */
-const SHAPE = new RegExp(SHAPES.map(({ source }) => `(?:${source})`).join('|'), 'g');
+export const SHAPE = new RegExp(SHAPES.map(({ pattern }) => `(?:${pattern.source})`).join('|'), 'g');
 /** A name, the quote after it as deep as JSON in JSON makes it, and its separator. */
 const NAMED = new RegExp(String.raw`(${NAME})(\\{0,15}["'])?([ \t]{0,8}(?:=>|[:=])[ \t]{0,8}|[ \t]{1,8}(?!-))`, 'gi');
 /** What stands before the name of a long option. */
@@ -26,7 +26,13 @@ const OPTION_BYTES = 48;
 /** Case tells a variable from a column of a table: PRIMARY_KEY= but not primary_key=. */
 const VARIABLE = /[A-Z0-9]_(?:KEY|PWD)=/g;
 /** Names that are secret in a URL or a form though not in prose. */
-const PARAMETER = /(?:^|[?&;])(?:key|sig|signature|auth|pwd|pass|code_verifier|client_assertion|[Xx]-(?:[Aa]mz|[Gg]oog)-(?:[Ss]ignature|[Cc]redential))=/g;
+const PARAMETER = /(?:^|[?&;])(?:key|sig|signature|hmac|auth|pwd|pass|(?:php|asp|j)?sess(?:ion)?_?id|code(?==[\w%.~/+-]{20})|code_verifier|client_assertion|[Xx]-(?:[Aa]mz|[Gg]oog)-(?:[Ss]ignature|[Cc]redential))=/g;
+/** The path of an incoming web hook is all that it takes to use it. */
+const HOOK = /\bhooks\.slack\.com\/(?:services|workflows|triggers)\//g;
+/** The lines of ~/.netrc. */
+const NETRC = /\blogin[ \t]{1,8}[^\s]{1,256}\s{1,8}password[ \t]{1,8}/g;
+/** Alone on its line, and no word: `aws_secret_access_key = wJalr…`, `password: hunter2!`. */
+const LINE_VALUE = /(?=[^\s]{0,512}[\d+/=!@#$%^&])[\w+/=~!@#$%^&*.-]{8,4096}(?=$|[\r\n\\"])/y;
 const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
 /** Not `Basic authentication`: a credential has more than letters, or many of them. */
 const CREDENTIAL = /\b(?:Bearer|Basic)[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})/gi;
@@ -80,7 +86,7 @@ function scan(text: string): readonly SecretRange[] {
   const found: SecretRange[] = [];
   for (const { index, 0: match } of text.matchAll(SHAPE)) found.push({ start: index, end: index + match.length });
   findNamed(text, found);
-  for (const pattern of [VARIABLE, PARAMETER, CREDENTIAL]) findAfter(new RegExp(pattern), text, found);
+  for (const pattern of [VARIABLE, PARAMETER, CREDENTIAL, HOOK, NETRC]) findAfter(new RegExp(pattern), text, found);
   for (const { index, 0: match, 1: password = '' } of text.matchAll(USER_INFO)) {
     const end = index + match.length - 1;
     found.push({ start: end - password.length, end });
@@ -115,6 +121,8 @@ function findNamed(text: string, found: SecretRange[]): void {
     } else if (separator.trim() === ':' && quoted === undefined && isHeader(text, match.index, name)) {
       // `password: string` and `"token": 12` are no secrets, `X-Api-Key: abc` is.
       pattern.lastIndex = pushHeader(text, start, { name, found });
+    } else if (quoted === undefined && separator !== '=>') {
+      pattern.lastIndex = pushLine(text, start, found);
     }
   }
 }
@@ -144,6 +152,14 @@ function pushHeader(text: string, start: number, { name, found }: Named): number
   if (!/cookie/i.test(name)) return pushBare(text, afterScheme(text, start, name), found);
   const end = indexFrom(COOKIE_END, text, start);
   found.push({ start, end });
+  return end;
+}
+
+/** Returns where the value ends, or would begin. */
+function pushLine(text: string, start: number, found: SecretRange[]): number {
+  LINE_VALUE.lastIndex = start;
+  const end = start + (LINE_VALUE.exec(text)?.[0].length ?? 0);
+  if (end > start) found.push({ start, end });
   return end;
 }
 

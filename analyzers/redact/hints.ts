@@ -10,6 +10,7 @@
 const TRIGRAMS = [
   'key', 'oke', 'cre', 'ssw', 'ssp', 'uth', 'rer', 'sic', 'ig=', 're=', 'on=', 'er=', 'al=', '://',
   'sk-', 'aiz', 'hf_', 'gsk', 'ai-', 'ho_', 'hp_', 'hs_', 'hu_', 'hr_', 'b_p', 'at-', 'pm_', 'kia', 'asi', 'xox', 'eyj', 'pp-', 'oki', 'wd=', 'ss=', '_pa', '-pa',
+  'a29', 'spx', '1//', 'plx', 'r8_', 'pyp', '_v1', 'k.c', 'k_l', 'k_t', 'hse', 'sg.', 'de=', 'id=', 'ac=',
 ];
 
 /** Letters in lower case; other bytes to something of their own, the same here and in the tables. */

@@ -1,6 +1,8 @@
 /** Where secrets are in text, in an HTTP head, and in a body. */
+import type { LocateSecrets } from '../http/mask.ts';
 import { findSecrets, merge, settle, type SecretRange } from './find.ts';
 import { bytesMayHoldSecret, textMayHoldSecret } from './hints.ts';
+import { type Fingerprint, marksIn } from './marks.ts';
 import { AUTH_SCHEME, isSecretHeader } from './rules.ts';
 
 export type { SecretRange };
@@ -15,6 +17,16 @@ const NONE: readonly SecretRange[] = [];
 export function locateSecrets(part: 'head' | 'body', bytes: Buffer): readonly SecretRange[] {
   if (part === 'body') return rangesInBytes(bytes);
   return settle(bytes.toString('latin1'), (text) => merge(text, [...rangesInText(text), ...fieldRanges(text)]));
+}
+
+/** The same, and each range says what its secrets are told by. */
+export function createSecretLocator(fingerprint: Fingerprint): LocateSecrets {
+  return (part, bytes) => {
+    const ranges = locateSecrets(part, bytes);
+    if (ranges.length === 0) return ranges;
+    const text = bytes.toString('latin1');
+    return ranges.map((range) => ({ ...range, secrets: marksIn(text, range, { fingerprint, encoding: 'latin1' }) }));
+  };
 }
 
 /** Sorted, without overlap. */

@@ -1,6 +1,7 @@
 /** Where the events of a run go, as the flags say: terminal, file, hub. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { maskCommand } from '../../analyzers/redact.ts';
 import type { Identity } from '../identity.ts';
 import { dataDirOf, dataPaths } from '../paths.ts';
 import { createConsoleSink, openOutputStream, styleOf } from '../sinks/console.ts';
@@ -83,7 +84,7 @@ async function openHub(options: OutputsOptions): Promise<{ sink: Sink; url: stri
       host: hostname(),
       boot: identity.boot,
       pid: process.pid,
-      command: [...command],
+      command: [...(options.redact ? maskCommand(command) : command)],
       redaction: options.redact,
     },
     spoolDir: spoolDirOf(options),

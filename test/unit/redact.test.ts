@@ -1,7 +1,11 @@
 import { from, lastValueFrom, toArray } from 'rxjs';
 import { describe, expect, test } from 'vitest';
-import { createRedactCounters, locateSecrets, redact } from '../../analyzers/redact.ts';
-import type { Event, ExecData } from '../../src/event.ts';
+import { createRedactCounters, createSecretLocator, locateSecrets, redact } from '../../analyzers/redact.ts';
+import { toLine } from '../../src/event-json.ts';
+import { parseLine } from '../../src/event-parse.ts';
+import type { Event, ExecData, StdioEvent } from '../../src/event.ts';
+import { createFingerprint } from '../../src/fingerprint.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
 
 /** The text with what was located replaced at equal length. */
@@ -51,12 +55,15 @@ describe('a head', () => {
     'GET /cb?state=1&access_token=‹abc›&x=2&sig=‹deadbeef› HTTP/1.1\r\n\r\n',
     'GET / HTTP/1.1\r\nReferer: https://user:‹hunter2›@host.test/path\r\n\r\n',
     'GET / HTTP/1.1\r\nX-Custom-Token: ‹t›\r\nX-Client-Secret: ‹s›\r\nApi-Key: ‹k›\r\nX-Session-Token: ‹z›\r\n\r\n',
+    'GET / HTTP/1.1\r\nOcp-Apim-Subscription-Key: ‹k›\r\nX-Functions-Key: ‹f›\r\nX-Hub-Signature: ‹s›\r\napi_key: ‹a›\r\nX-Forwarded-Authorization: Bearer ‹b›\r\nX-Auth: ‹c›\r\n\r\n',
+    'GET /cb?code=‹4/0AbcdefghijklmnopqrstuVW›&state=1&sessionid=‹abc›;jsessionid=‹def› HTTP/1.1\r\n\r\n',
   ])('%#', (head) => expectMasked('head', head));
 
   test.each([
     'HTTP/1.1 200 OK\r\nanthropic-ratelimit-tokens-remaining: 12000\r\nx-ratelimit-limit-tokens: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n',
     'GET /search?monkey=1&tokens=3 HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n',
     'GET https://host.test:8080/a@b HTTP/1.1\r\n\r\n',
+    'GET /?code=200&zipcode=12345&id=7&void=1 HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nIdempotency-Key: 7\r\nCache-Key: x\r\n\r\n',
   ])('nothing in %#', (head) => expect(locateSecrets('head', Buffer.from(head))).toEqual([]));
 });
 
@@ -85,6 +92,14 @@ describe('a body', () => {
     '{"key_pem":"-----BEGIN PRIVATE KEY-----‹\\nMIIEvQIBADANBgkqhkiG9w0B\\n›-----END PRIVATE KEY-----\\n"}',
     'é{"api_key":"‹ключ›"}漢',
     '"password":"‹cut at the end of the chu›',
+    '[default]\naws_access_key_id = ‹AKIAIOSFODNN7EXAMPLE›\naws_secret_access_key = ‹wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY›\nregion = us-east-1\n',
+    '{"text":"aws_secret_access_key = ‹wJalrXUtnFEMI/K7MDENG›\\nregion = x"}',
+    'database:\n  user: me\n  password: ‹hunter2-hunter2›\n  name: stays\n',
+    'machine api.test login me password ‹hunter2›\n',
+    'POST https://hooks.slack.com/services/‹T00000000/B00000000/abcdefghijkl› now',
+    '‹ya29.a0AfH6SMBabcdefgh-ijkl› ‹GOCSPX-abcdefghijklmnopqrst› ‹1//0abcdefghijklmnopqrstuvwxyz›',
+    '‹sk_live_abcdefghijklmnop1234› ‹whsec_abcdefghijklmnop1234› ‹SG.abcdefghijklmnop12.abcdefghijklmnop12› ‹pplx-abcdefghijklmnopqrstu›',
+    '‹pypi-AgEIcHlwaS5vcmcCJDabcdefghijklmnopq› ‹dop_v1_abcdefghijklmnopqrstuvwxyz0123› ‹r8_abcdefghijklmnopqrstuvwxyz› ‹AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQ›',
   ])('%#', (body) => expectMasked('body', body));
 
   test.each([
@@ -95,6 +110,8 @@ describe('a body', () => {
     '{"tokens":["a"],"secretary":"Bob","keyboard":"qwerty","monkey":"x"}',
     'PWD=/home/me PATH=/usr/bin',
     'The Basic idea; a bearer of news',
+    'token = getToken(source)\nsecret: string\npassword: required field\nconst token = next;\n',
+    'see https://slack.com/services/ and hooks.slack.com, chapter 1//0 of the books. task_test',
   ])('nothing in %#', (body) => expect(locateSecrets('body', Buffer.from(body))).toEqual([]));
 });
 
@@ -159,6 +176,56 @@ describe('the operator', () => {
   test('switched off, every event passes as it is', async () => {
     const events = everySource();
     expect(await run(events, { enabled: false })).toEqual(events);
+  });
+});
+
+describe('names of secrets', () => {
+  const key = Buffer.alloc(32, 7);
+  const fingerprint = createFingerprint(key);
+  const locate = createSecretLocator(fingerprint);
+  const namesIn = (part: 'head' | 'body', text: string): readonly string[] => locate(part, Buffer.from(text)).flatMap(({ secrets = [] }) => secrets);
+
+  test('are the same wherever one key stands, and tell its kind', () => {
+    const name = `anthropic:${fingerprint(Buffer.from(KEY))}`;
+    expect(name).toMatch(/^anthropic:[0-9a-f]{12}$/);
+    for (const head of [`x-api-key: ${KEY}`, `Authorization: Bearer ${KEY}`, `Cookie: a=1; k=${KEY}`]) expect(namesIn('head', `GET / HTTP/1.1\r\n${head}\r\n\r\n`)).toEqual([name]);
+    for (const body of [`{"api_key":"${KEY}"}`, `use ${KEY} now`, `ANTHROPIC_API_KEY=${KEY}\n`, `https://h.test/?key=${KEY}`]) expect(namesIn('body', body)).toEqual([name]);
+  });
+
+  test('differ between keys, and between runs', () => {
+    const [other] = namesIn('body', `${KEY}x`);
+    expect(other).not.toBe(namesIn('body', KEY)[0]);
+    expect(createFingerprint()(Buffer.from(KEY))).not.toBe(createFingerprint()(Buffer.from(KEY)));
+  });
+
+  test.each([
+    ['head', 'GET / HTTP/1.1\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n', 'basic'], ['body', 'https://me:hunter2@h.test/', 'password'],
+    ['body', '{"password":"hunter2"}', 'named'], ['body', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5', 'jwt'],
+    ['body', 'https://hooks.slack.com/services/T00000000/B00000000/abcdefghijkl', 'slack'],
+  ] as const)('%s %s: %s', (part, text, kind) => expect(namesIn(part, text).map((name) => name.split(':')[0])).toEqual([kind]));
+
+  test('a key in lines is the same in JSON as in a file', () => {
+    const lines = '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nabc+/=\n-----END PRIVATE KEY-----\n';
+    const [name] = namesIn('body', lines);
+    expect(name).toMatch(/^private_key:/);
+    expect(namesIn('body', JSON.stringify({ key_pem: lines }))).toEqual([name]);
+  });
+
+  test('are not given to what is masked, nor to what is too short', () => {
+    expect(namesIn('head', 'GET / HTTP/1.1\r\nAuthorization: Bearer ****\r\nX-Api-Key: ******o-\r\nX-Token: abc\r\n\r\n')).toEqual([]);
+  });
+
+  test('are in the event, each once, and counted beyond the limit', async () => {
+    const many = Array.from({ length: LIMITS.eventSecrets + 2 }, (_, number) => `API_KEY=secret${number} API_KEY=secret${number}`).join(' ');
+    const counters = createRedactCounters();
+    const [one, full, clean] = await run([
+      stdioEvent(chunk(Buffer.from(`${KEY} ${KEY}`))), stdioEvent(chunk(Buffer.from(many))), stdioEvent(chunk(Buffer.from('x'))),
+    ], { counters, fingerprint });
+    expect((one as StdioEvent).data.secrets).toEqual([`anthropic:${fingerprint(Buffer.from(KEY))}`]);
+    expect((full as StdioEvent).data.secrets).toHaveLength(LIMITS.eventSecrets);
+    expect(counters.get('secrets_unlisted')).toBe(2);
+    expect(clean?.data).not.toHaveProperty('secrets');
+    expect(parseLine(toLine(one as Event)).data).toEqual((one as Event).data);
   });
 });
 
