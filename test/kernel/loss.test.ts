@@ -18,6 +18,8 @@ interface Flood {
   /** The program's source in test/programs/, and what it is linked with. */
   readonly program: string;
   readonly libraries?: readonly string[];
+  /** What it is called, where that matters; as its source otherwise. */
+  readonly name?: string;
   readonly args: (dir: TempDir) => readonly string[];
   /** Whether the collector is ready for it, beyond having seen the process. */
   readonly ready?: (events: readonly FileEvent[]) => boolean;
@@ -36,8 +38,8 @@ describeKernel('a collector that is stopped while it is flooded', () => {
   });
 
   /** The events of a trace that stood still from the program's first act to its end. */
-  async function floodStopped({ program, libraries = [], args, ready = () => true }: Flood): Promise<FileEvent[]> {
-    const path = dir.file(program);
+  async function floodStopped({ program, libraries = [], name = program, args, ready = () => true }: Flood): Promise<FileEvent[]> {
+    const path = dir.file(name);
     execFileSync('cc', ['-O2', '-o', path, programPath(`${program}.c`), ...libraries]);
     const target = spawn(path, args(dir), { stdio: ['pipe', 'ignore', 'inherit'] });
     const file = dir.file('trace.jsonl');
@@ -114,6 +116,17 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     const delivered = ofSource(events, 'signal').filter(({ data }) => data['signal'] === 'SIGUSR1' && data['outcome'] === 'ignored');
     expect(delivered.length).toBeGreaterThan(0);
     expect(delivered.length + lost(events, 'signal')).toBe(count);
+  });
+
+  it('readline: each line is an event or counted', async () => {
+    const count = 20_000;
+    const events = await floodStopped({
+      program: 'readlines', name: 'bash', libraries: ['-rdynamic'], args: () => [String(count)],
+      ready: (seen) => ofSource(seen, 'probe').some(({ data }) => data['subject'] === 'readline' && data['path'] === dir.file('bash')),
+    });
+    const delivered = ofSource(events, 'readline');
+    expect(delivered.length).toBeGreaterThan(0);
+    expect(delivered.length + lost(events, 'readline')).toBe(count);
   });
 
   it('process: each start and end is an event or counted', async () => {
