@@ -42,7 +42,7 @@ describeKernel('HTTP/2 under trace', () => {
     return readEvents(file);
   }
 
-  it('Node: 10,000 requests over 100 connections, on both sides of them, are 10,000 right pairs', { timeout: 180_000 }, async () => {
+  it('Node: 10,000 requests over 100 connections, on both sides of them, are 10,000 right pairs', { timeout: 240_000 }, async () => {
     const events = await trace([process.execPath, LOAD, certificates.path, '100', '100'], ['--source', 'http,sse']);
     const exchanges = ofSource(events, 'http').map(({ data }) => data);
     for (const role of ['client', 'server']) {
@@ -92,7 +92,7 @@ server.listen(0, '127.0.0.1', () => {
     ]);
   });
 
-  it('Go: client and server over one connection, each reply to its request', { timeout: 120_000 }, async () => {
+  it('Go: client and server over one connection, each reply to its request', { timeout: 240_000 }, async () => {
     writeFileSync(dir.file('body'), 'body of go '.repeat(300));
     const program = buildGo(dir.path, 'exchange.go', { name: 'http2', flags: [] });
     const events = await trace([program, 'http2', certificates.file('cert.pem'), certificates.file('key.pem'), dir.file('body'), '50']);

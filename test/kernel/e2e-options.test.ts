@@ -157,7 +157,7 @@ describeKernel('trace: what a user asks for', () => {
     children.push(source);
     const script = `"$0" "$1" trace --no-hub --json ${target} | head -n 1; exit "\${PIPESTATUS[0]}"`;
     const result = spawnSync('bash', ['-c', script, process.execPath, CLI], {
-      cwd: dir.path, encoding: 'utf8', timeout: 30_000, env: { ...process.env, TARGET: String(source.pid) },
+      cwd: dir.path, encoding: 'utf8', timeout: 180_000, env: { ...process.env, TARGET: String(source.pid) },
     });
     expect(parseEvents(result.stdout)).toHaveLength(1);
     expect(result.stderr).not.toMatch(/EPIPE|Error|could not|\n\s+at /);

@@ -19,7 +19,7 @@ function* everySplit({ blocks }: Case): Generator<(block: number) => readonly nu
 }
 
 for (const folder of ['http', 'http2', 'sse', 'coding']) {
-  describe(folder, { timeout: 30_000 }, () => {
+  describe(folder, { timeout: 240_000 }, () => {
     for (const one of readCases(folder)) {
       it(`${one.name}: expected events`, () => {
         const { derived } = analyze(chunksOf(one.blocks, whole), one.options);

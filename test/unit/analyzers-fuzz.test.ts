@@ -88,7 +88,7 @@ function locateSecrets(_part: 'head' | 'body', bytes: Buffer): readonly Range[] 
 
 const seeds = Array.from({ length: 200 }, (_, i) => i);
 
-describe('random traffic', { timeout: 60_000 }, () => {
+describe('random traffic', { timeout: 240_000 }, () => {
   it('of whole messages gives every exchange complete', () => {
     for (const seed of seeds) {
       const exchanges = analyze(traffic(seed, { split: true, faults: false })).derived.filter((one) => one['source'] === 'http');

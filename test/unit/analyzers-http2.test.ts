@@ -37,7 +37,7 @@ function byteChunks(one: Case): TlsEvent[] {
   return chunksOf(one.blocks, (_block, length) => Array.from({ length: Math.max(0, Math.ceil(length / 5) - 1) }, (_, i) => (i + 1) * 5));
 }
 
-describe('directions interleaved at random', { timeout: 60_000 }, () => {
+describe('directions interleaved at random', { timeout: 240_000 }, () => {
   for (const one of cases.filter(({ name }) => (name.startsWith('messages') || name.startsWith('grpc')) && !isTunnel(name))) {
     it(`${one.name}: the same exchanges`, () => {
       const expected = exchanges(analyze(chunksOf(one.blocks, whole)).derived).map(essence).toSorted();
@@ -54,7 +54,7 @@ function isTunnel(name: string): boolean {
   return name.includes('CONNECT');
 }
 
-describe('a gap anywhere', { timeout: 60_000 }, () => {
+describe('a gap anywhere', { timeout: 240_000 }, () => {
   // Without its reset, the late end of an answer is an end.
   for (const one of cases.filter(({ name }) => !isTunnel(name) && !name.includes('reset by the client'))) {
     it(`${one.name}: no exchange is wrong`, () => {
@@ -138,7 +138,7 @@ function touchedExchanges(records: readonly Recorded[], dropped: readonly Record
   return touched;
 }
 
-describe('random frames', { timeout: 60_000 }, () => {
+describe('random frames', { timeout: 240_000 }, () => {
   const texts = cases.flatMap(({ blocks }) => blocks.map(({ kind, bytes }) => ({ kind, bytes }))).filter(({ kind }) => kind !== 'close');
 
   function noise(seed: number): TlsEvent[] {
