@@ -1,27 +1,27 @@
 /**
- * HTTP/1 on one connection: two parsers, and the pairing of what they find. On
- * one connection responses come in the order of their requests (RFC 9112 §9.3),
- * so pairing is first in, first out.
- *
- * After a gap in the responses the order is not known. A client that does not
- * pipeline, and hardly one does, sends a request when it has the response to the one before: so
- * the next response answers the last request, and those before it are
- * partial. On a connection that was seen to pipeline, that pairing is a guess,
- * and the exchange says so.
+ * HTTP/1 on one connection: two parsers, and the exchanges of what they find, put
+ * together by `pairing.ts`.
  */
 import type { Direction } from '../../src/event.ts';
 import { FRAMING, type Framing, framingOf } from '../http1/head.ts';
-import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, makeOpaque, skip } from '../http1/parser.ts';
+import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, isSeeking, makeOpaque, skip } from '../http1/parser.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type MaskedHead, type Message, addBody, addSecrets, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
 import { createOpaque } from './opaque.ts';
+import { type Pairing, addRequest, createPairing, loseResponses, takeRequest } from './pairing.ts';
 import type { End, Protocol } from './protocol.ts';
 import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 
 interface Lane {
   readonly parser: Http1Parser;
+  /** Its first bytes were not there, and no message was found since. */
+  midway: boolean;
+  /** Its first byte was there. */
+  readonly complete: boolean;
+  /** Bytes are missing, and no message began since. */
+  lost: boolean;
   /** Carried the first byte of the message being read. */
   first: Carrier;
   /** How many exchanges there were when it came. */
@@ -33,17 +33,14 @@ interface Lane {
 interface Http1 {
   readonly channel: Channel;
   readonly lanes: { read: Lane | null; write: Lane | null };
-  /** Requests without a response so far, in order. */
-  waiting: Exchange[];
-  /** A response came, nothing lost, while several requests waited. */
-  pipelined: boolean;
+  readonly pairing: Pairing;
   /** What follows is another protocol, or cannot be paired: this reads it. */
   successor: Protocol | null;
   exchanges: number;
 }
 
 export function createHttp1(channel: Channel): Protocol {
-  const http: Http1 = { channel, lanes: { read: null, write: null }, waiting: [], pipelined: false, successor: null, exchanges: channel.firstExchange };
+  const http: Http1 = { channel, lanes: { read: null, write: null }, pairing: createPairing(), successor: null, exchanges: channel.firstExchange };
   return {
     data(direction, bytes, position, fresh) {
       if (http.successor !== null) http.successor.data(direction, bytes, position, fresh);
@@ -51,10 +48,15 @@ export function createHttp1(channel: Channel): Protocol {
     },
     missing(direction, position, count, withheld) {
       if (http.successor !== null) http.successor.missing(direction, position, count, withheld);
-      else skip(laneOf(http, direction, position).parser, position, count, withheld);
+      else miss(laneOf(http, direction, position), position, count, withheld);
     },
     end: (end) => endAll(http, end),
   };
+}
+
+function miss(lane: Lane, position: number, count: number, withheld: boolean): void {
+  skip(lane.parser, position, count, withheld);
+  if (!withheld && isSeeking(lane.parser)) lane.lost = true;
 }
 
 function laneOf(http: Http1, direction: Direction, position: number): Lane {
@@ -65,7 +67,7 @@ function laneOf(http: Http1, direction: Direction, position: number): Lane {
 function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
-  const lane: Lane = { parser, first: http.channel.carrier, firstNumber: 0, exchange: null, message: null };
+  const lane: Lane = { parser, midway: position > 0, complete: position === 0, lost: position > 0, first: http.channel.carrier, firstNumber: 0, exchange: null, message: null };
   http.lanes[direction] = lane;
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
@@ -134,9 +136,10 @@ function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing
   const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
   lane.message = request;
   lane.exchange = exchange;
-  http.waiting.push(exchange);
+  addRequest(http.pairing, exchange, lane.lost);
+  lane.lost = false;
   if (framing === FRAMING.lost) breakOff(http, lane, 'body length cannot be told');
-  if (http.waiting.length <= channel.environment.limits.httpPendingPerConnection) return framing;
+  if (http.pairing.waiting.length <= channel.environment.limits.httpPendingPerConnection) return framing;
   overrun(http);
   return FRAMING.opaque;
 }
@@ -146,9 +149,11 @@ function onResponse(http: Http1, direction: Direction, from: MaskedHead): Framin
   const lane = laneOf(http, direction, 0);
   const { status } = from.head;
   tellOtherKind(http, direction, 'request');
+  if (lane.midway) loseResponses(http.pairing, { before: lane.firstNumber, swallowed: otherLane(http, direction)?.complete === true });
+  lane.midway = false;
   // An interim response announces the real one and says nothing that an exchange keeps.
   if (status < 200 && status !== 101 && from.head.fault === null) return FRAMING.none;
-  const exchange = takeWaiting(http) ?? orphan(http, lane);
+  const exchange = takeRequest(http.pairing, (lost) => emitExchange(channel, lost, 'no response')) ?? orphan(http, lane);
   const framing = framingOf(from.head, exchange.request?.head.method ?? null);
   const response = createMessage(channel, direction, from, lane.first, framing);
   exchange.response = response;
@@ -174,20 +179,6 @@ function orphan(http: Http1, lane: Lane): Exchange {
   return exchangeWithoutRequest(nextId(http), http.exchanges++, lane.first.timestamp);
 }
 
-/** The request that the response just begun answers. */
-function takeWaiting(http: Http1): Exchange | undefined {
-  const first = http.waiting[0];
-  if (first === undefined || first.suspect === null) {
-    if (http.waiting.length > 1) http.pipelined = true;
-    return http.waiting.shift();
-  }
-  const last = http.waiting.pop() as Exchange;
-  if (http.waiting.length === 0 || !http.pipelined) last.suspect = null;
-  else if (last.suspect !== null) last.suspect = `paired after a loss: ${last.suspect}`;
-  for (const exchange of http.waiting.splice(0)) emitExchange(http.channel, exchange, 'no response');
-  return last;
-}
-
 /** The message of the lane has ended, whole or not. Returns its exchange. */
 function endOf(http: Http1, lane: Lane, whole: boolean): Exchange | null {
   const { message, exchange } = lane;
@@ -209,18 +200,13 @@ function breakOff(http: Http1, lane: Lane, reason: string): void {
   emitWhenDone(http, endOf(http, lane, false));
 }
 
-/**
- * Where responses are lost, any request that waits may have been answered in
- * them, but for those that came after the bytes in question.
- */
 function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): void {
   http.channel.environment.counters.add('resynchronised');
+  const swallowed = lane.message === null;
   breakOff(http, lane, reason);
-  if (lane.parser.kind === 'request') return;
   const before = sinceStart ? lane.firstNumber : http.exchanges;
-  for (const exchange of http.waiting) {
-    if (exchange.number < before) exchange.suspect ??= reason;
-  }
+  http.pairing.loss = reason;
+  if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed });
 }
 
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
@@ -234,9 +220,9 @@ function upgrade(http: Http1, lane: Lane): void {
 /** Requests beyond the limit: the pairing cannot be kept. */
 function overrun(http: Http1): void {
   const { counters } = http.channel.environment;
-  counters.add('requests_overrun', http.waiting.length);
+  counters.add('requests_overrun', http.pairing.waiting.length);
   counters.add('opaque_overrun');
-  for (const exchange of http.waiting) exchange.suspect ??= 'too many requests waiting';
+  for (const exchange of http.pairing.waiting) exchange.suspect ??= 'too many requests waiting';
   abandon(http, 'too many requests waiting');
   leaveHttp(http, createOpaque(http.channel));
 }
@@ -266,7 +252,7 @@ function abandon(http: Http1, reason: string): void {
     lane.message = null;
     lane.exchange = null;
   }
-  for (const exchange of http.waiting.splice(0)) open.add(exchange);
+  for (const exchange of http.pairing.waiting.splice(0)) open.add(exchange);
   for (const exchange of [...open].toSorted(byStart)) emitExchange(http.channel, exchange, reason);
 }
 

@@ -38,6 +38,7 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
   if (p.state === AT.seek) {
     // Of skipped bytes only those are withheld that begin no message: what follows them may.
     p.atLine = withheld;
+    if (!withheld) p.handler.onLost(`gap of ${count} bytes`, false);
     return;
   }
   if (p.state === AT.untilClose) return p.handler.onMissing(count, withheld);
@@ -68,6 +69,11 @@ export function finish(p: Http1Parser, position: number, clean: boolean): void {
   dropGathered(p);
   p.state = AT.opaque;
   if (state === AT.untilClose && clean) p.handler.onEnd(position);
+}
+
+/** It looks for the start of a message in bytes that are none. */
+export function isSeeking(p: Http1Parser): boolean {
+  return p.state === AT.seek;
 }
 
 /** The other direction told what this one carries. A line that was read as something else is none. */

@@ -1,26 +1,13 @@
 /** Bytes that Node's own HTTP/2 client and server exchange, as a traced client would write and read them, recorded without a socket. */
 import http2 from 'node:http2';
-import { Duplex } from 'node:stream';
-import type { Direction } from '../../src/event.ts';
-
-export interface Record {
-  readonly connection: string;
-  readonly direction: Direction;
-  readonly bytes: Buffer;
-  readonly position: number;
-}
-
-export interface TrafficOptions {
-  readonly connections: number;
-  readonly requestsPerConnection: number;
-}
+import { pair, type TrafficOptions, type TrafficRecord } from './recorded-pair.ts';
 
 /** Requests that one connection has under way at once. */
 const AT_ONCE = 5;
 
 /** Every request carries its number in path and body, and every reply says it in a header and in its body. */
-export async function recordTraffic({ connections, requestsPerConnection }: TrafficOptions): Promise<Record[]> {
-  const records: Record[] = [];
+export async function recordHttp2({ connections, requestsPerConnection }: TrafficOptions): Promise<TrafficRecord[]> {
+  const records: TrafficRecord[] = [];
   const server = http2.createServer();
   server.on('stream', (stream, headers) => {
     const id = String(headers[':path']).slice('/r/'.length);
@@ -48,7 +35,7 @@ function lengthOf(body: string, id: number): { 'content-length'?: number } {
   return id % 20 === 0 ? {} : { 'content-length': body.length };
 }
 
-async function runClient(server: http2.Http2Server, connection: string, ids: readonly number[], records: Record[]): Promise<void> {
+async function runClient(server: http2.Http2Server, connection: string, ids: readonly number[], records: TrafficRecord[]): Promise<void> {
   const [near, far] = pair((direction, bytes, position) => records.push({ connection, direction, bytes, position }));
   server.emit('connection', far);
   const client = http2.connect('http://a.example', { createConnection: () => near });
@@ -71,40 +58,5 @@ function ask(client: http2.ClientHttp2Session, id: number): Promise<void> {
     stream.on('data', () => {});
     stream.on('end', resolve);
     stream.end(body);
-  });
-}
-
-type OnBytes = (direction: Direction, bytes: Buffer, position: number) => void;
-
-/** Two ends of one connection; what the first writes and reads is told. */
-function pair(onBytes: OnBytes): readonly [Duplex, Duplex] {
-  const near: Duplex = end('write', () => far, onBytes);
-  const far: Duplex = end('read', () => near, onBytes);
-  return [near, far];
-}
-
-function end(direction: Direction, other: () => Duplex, onBytes: OnBytes): Duplex {
-  let position = 0;
-  function send(bytes: Buffer, done: () => void): void {
-    // What is written meanwhile goes together, as over TLS; and the other end must not be in the middle of its own work.
-    setImmediate(() => {
-      onBytes(direction, bytes, position);
-      position += bytes.length;
-      other().push(bytes);
-      done();
-    });
-  }
-  return new Duplex({
-    read() {},
-    write(bytes: Buffer, _encoding, done) {
-      send(Buffer.from(bytes), done);
-    },
-    writev(chunks, done) {
-      send(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done);
-    },
-    final(done) {
-      other().push(null);
-      done();
-    },
   });
 }

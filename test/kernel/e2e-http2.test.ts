@@ -42,23 +42,25 @@ describeKernel('HTTP/2 under trace', () => {
     return readEvents(file);
   }
 
-  it('Node: 10,000 requests over 100 connections, on both sides of them, are 10,000 right pairs', { timeout: 240_000 }, async () => {
-    const events = await trace([process.execPath, LOAD, certificates.path, '100', '100'], ['--source', 'http,sse']);
-    const exchanges = ofSource(events, 'http').map(({ data }) => data);
-    for (const role of ['client', 'server']) {
-      const side = exchanges.filter((data) => data['role'] === role);
-      expect(side).toHaveLength(10_000);
-      for (const data of side) {
-        const id = String(data['path']).slice('/r/'.length);
-        expect(data).toMatchObject({
-          state: 'complete', reason: null, http_version: '2', method: 'POST', status: 200, request_body: `ask=${id}`,
-          response_body: `id=${id};ask=${id}`, response_headers: { 'x-id': [id] }, response_trailers: [['x-end', id]], unknown_fields: 0,
-        });
+  for (const threads of [1, 4]) {
+    it(`Node: 10,000 requests over 100 connections of ${threads} threads, on both sides of them, are 10,000 right pairs`, { timeout: 240_000 }, async () => {
+      const events = await trace([process.execPath, LOAD, certificates.path, '100', '100', String(threads)], ['--source', 'http,sse']);
+      const exchanges = ofSource(events, 'http').map(({ data }) => data);
+      for (const role of ['client', 'server']) {
+        const side = exchanges.filter((data) => data['role'] === role);
+        expect(side).toHaveLength(10_000);
+        for (const data of side) {
+          const id = String(data['path']).slice('/r/'.length);
+          expect(data).toMatchObject({
+            state: 'complete', reason: null, http_version: '2', method: 'POST', status: 200, request_body: `ask=${id}`,
+            response_body: `id=${id};ask=${id}`, response_headers: { 'x-id': [id] }, response_trailers: [['x-end', id]], unknown_fields: 0,
+          });
+        }
+        expect(new Set(side.map((data) => data['path'])).size).toBe(10_000);
+        expect(new Set(side.map((data) => data['connection'])).size).toBe(100);
       }
-      expect(new Set(side.map((data) => data['path'])).size).toBe(10_000);
-      expect(new Set(side.map((data) => data['connection'])).size).toBe(100);
-    }
-  });
+    });
+  }
 
   it('curl: several streams of one connection at once, a stream of events, and masked credentials', async () => {
     const secret = `sk-ant-api03-${'Q7x'.repeat(20)}`;

@@ -1,18 +1,34 @@
 // HTTP/2 over TLS by Node's own client and server, in one process: CONNECTIONS connections with
 // REQUESTS each, some at once. Every request carries its number, and every reply says it again.
 //
-//   node http2-load.mjs FOLDER CONNECTIONS REQUESTS     cert.pem and key.pem are in FOLDER
-//   node http2-load.mjs FOLDER serve                    serves until its standard input ends, tells its port on standard output
+//   node http2-load.mjs FOLDER CONNECTIONS REQUESTS [THREADS [FIRST]]     cert.pem and key.pem are in FOLDER
+//   node http2-load.mjs FOLDER serve      serves until its standard input ends, tells its port on standard output
+//
+// With several THREADS, each has a server and its share of the connections. Numbers begin at FIRST.
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 
 const AT_ONCE = 5;
-const [folder = '.', connections = '1', requests = '1'] = process.argv.slice(2);
+const [folder = '.', connections = '1', requests = '1', threads = '1', first = '0'] = process.argv.slice(2);
 const cert = readFileSync(join(folder, 'cert.pem'));
 const server = http2.createSecureServer({ cert, key: readFileSync(join(folder, 'key.pem')) });
 server.on('stream', answer);
-server.listen(0, '127.0.0.1', () => (connections === 'serve' ? serve() : load()));
+if (Number(threads) > 1) await inThreads(Number(threads));
+else server.listen(0, '127.0.0.1', () => (connections === 'serve' ? serve() : load()));
+
+async function inThreads(count) {
+  const share = Math.ceil(Number(connections) / count);
+  await Promise.all(Array.from({ length: count }, async (_, number) => {
+    const own = Math.min(share, Number(connections) - number * share);
+    const argv = [folder, String(own), requests, '1', String(number * share * Number(requests))];
+    const [code] = await once(new Worker(fileURLToPath(import.meta.url), { argv }), 'exit');
+    if (code !== 0) process.exitCode = code;
+  }));
+}
 
 function answer(stream, headers) {
   const id = String(headers[':path']).slice('/r/'.length);
@@ -40,9 +56,9 @@ function serve() {
 async function load() {
   const url = `https://localhost:${server.address().port}`;
   const perConnection = Number(requests);
-  for (let first = 0; first < Number(connections); first += 10) {
-    const some = Array.from({ length: Math.min(10, Number(connections) - first) }, (_, i) => first + i);
-    await Promise.all(some.map((connection) => runClient(url, connection * perConnection, perConnection)));
+  for (let from = 0; from < Number(connections); from += 10) {
+    const some = Array.from({ length: Math.min(10, Number(connections) - from) }, (_, i) => from + i);
+    await Promise.all(some.map((connection) => runClient(url, Number(first) + connection * perConnection, perConnection)));
   }
   server.close();
 }

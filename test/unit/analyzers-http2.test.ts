@@ -4,7 +4,8 @@ import { createHttpCounters } from '../../analyzers/http.ts';
 import type { Direction, TlsEvent } from '../../src/event.ts';
 import { type Case, analyze, chunk, chunksOf, readCases } from '../cases.ts';
 import { generator, type Random } from '../helpers/random.ts';
-import { type Record as Recorded, recordTraffic } from '../helpers/http2-traffic.ts';
+import { recordHttp2 } from '../helpers/http2-traffic.ts';
+import type { TrafficRecord as Recorded } from '../helpers/recorded-pair.ts';
 
 const whole = () => [];
 const cases = readCases('http2').filter(({ name }) => !name.includes('Upgraded'));
@@ -93,7 +94,7 @@ function expectRightPair(one: Derived): void {
 
 describe("traffic of Node's HTTP/2", { timeout: 240_000 }, () => {
   it('10,000 requests over 100 connections give 10,000 right pairs, with and without lost records', async () => {
-    const records = await recordTraffic({ connections: 100, requestsPerConnection: 100 });
+    const records = await recordHttp2({ connections: 100, requestsPerConnection: 100 });
     const counters = createHttpCounters();
     const found = exchanges(analyze(events(records), { counters }).derived);
     expect(found).toHaveLength(10_000);

@@ -1,0 +1,93 @@
+/**
+ * Which request a response of HTTP/1 answers. Responses come in the order of their requests (RFC 9112 §9.3): first in,
+ * first out, as long as nothing is lost.
+ *
+ * After a loss it has to be inferred anew. A client that was not seen to pipeline sends a request when it has the response
+ * to the one before: so the next response answers the last request. One that pipelines sends
+ * its requests in turns, the next when all of the one before are answered, unless it was seen to do otherwise: so nothing
+ * is known within a turn, and all before it are answered. What cannot be told is not paired.
+ */
+import type { Nanoseconds } from '../../src/time.ts';
+import type { Exchange } from './exchange.ts';
+
+export interface Pairing {
+  /** Requests without a response so far, in order. */
+  waiting: Exchange[];
+  /** Several requests were in one call, or waited when a response came and no response had been lost. */
+  pipelines: boolean;
+  /** When the last request began. */
+  last: Nanoseconds | null;
+  /** Some of them were sent after responses to others of them: there are no turns. */
+  overlaps: boolean;
+  /** A response began after the last request. */
+  answered: boolean;
+  /** Number of the request that began the turn. */
+  turn: number;
+  /** Requests from this number on may come after some that were not seen. */
+  unsureFrom: number;
+  /** Where responses were lost, one of them began. */
+  swallowed: boolean;
+  /** What was lost last. */
+  loss: string;
+}
+
+export type OnGivenUp = (exchange: Exchange) => void;
+
+export function createPairing(): Pairing {
+  return { waiting: [], pipelines: false, last: null, overlaps: false, answered: false, turn: 0, unsureFrom: Infinity, swallowed: false, loss: 'beginning of the connection not captured' };
+}
+
+/** `afterLoss`: what came right before it was lost, and may have had requests in it. */
+export function addRequest(p: Pairing, exchange: Exchange, afterLoss: boolean): void {
+  // All bytes of one call of the program have its time.
+  if (p.last === exchange.started) p.pipelines = true;
+  p.last = exchange.started;
+  if (p.answered) {
+    p.answered = false;
+    p.turn = exchange.number;
+    if (!p.overlaps && p.waiting.length === 0) p.unsureFrom = Infinity;
+  }
+  if (afterLoss) p.unsureFrom = Math.min(p.unsureFrom, exchange.number);
+  p.waiting.push(exchange);
+}
+
+/** The request that the response just begun answers, or undefined where that is not known. */
+export function takeRequest(p: Pairing, onGivenUp: OnGivenUp): Exchange | undefined {
+  const { swallowed } = p;
+  const [first] = p.waiting;
+  p.answered = true;
+  p.swallowed = false;
+  if (first === undefined) return undefined;
+  if (first.suspect !== null) return takeAfterLoss(p, swallowed, onGivenUp);
+  if (p.waiting.length > 1) p.pipelines = true;
+  if (p.waiting.length > 1 && first.number < p.turn) p.overlaps = true;
+  return p.pipelines && first.number >= p.unsureFrom ? giveUp(p, onGivenUp) : p.waiting.shift();
+}
+
+function takeAfterLoss(p: Pairing, swallowed: boolean, onGivenUp: OnGivenUp): Exchange | undefined {
+  if (p.overlaps) return giveUp(p, onGivenUp);
+  const older = p.waiting.filter(({ number }, i) => (p.pipelines ? number < p.turn : i < p.waiting.length - 1));
+  p.waiting.splice(0, older.length);
+  older.forEach(onGivenUp);
+  const [first] = p.waiting;
+  if (first === undefined || first.suspect === null) return p.waiting.shift();
+  if (p.waiting.length > 1 || (older.length === 0 && swallowed)) return giveUp(p, onGivenUp);
+  first.suspect = null;
+  return p.waiting.shift();
+}
+
+function giveUp(p: Pairing, onGivenUp: OnGivenUp): undefined {
+  for (const exchange of p.waiting.splice(0)) {
+    exchange.suspect ??= p.loss;
+    onGivenUp(exchange);
+  }
+  p.unsureFrom = 0;
+}
+
+/** Any request that waits, but for those numbered from `before` on, may have been answered in what was lost. */
+export function loseResponses(p: Pairing, { before, swallowed }: { readonly before: number; readonly swallowed: boolean }): void {
+  p.swallowed ||= swallowed;
+  for (const exchange of p.waiting) {
+    if (exchange.number < before) exchange.suspect ??= p.loss;
+  }
+}

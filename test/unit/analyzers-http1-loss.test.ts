@@ -1,0 +1,89 @@
+/** HTTP/1 on the operator: traffic with Node's own server, whole and with one record of a hundred lost. */
+import { describe, expect, it } from 'vitest';
+import { createHttpCounters } from '../../analyzers/http.ts';
+import type { TlsEvent } from '../../src/event.ts';
+import { analyze, chunk } from '../cases.ts';
+import { recordHttp1 } from '../helpers/http1-traffic.ts';
+import { generator } from '../helpers/random.ts';
+import type { TrafficRecord } from '../helpers/recorded-pair.ts';
+
+type Derived = Readonly<Record<string, unknown>>;
+
+function exchangesOf(records: readonly TrafficRecord[], counters = createHttpCounters()): Derived[] {
+  const events: TlsEvent[] = records.map(({ connection, direction, bytes, position }, i) => chunk({ connection, direction, bytes, position, timeMs: i / 100 }));
+  return analyze(events, { counters }).derived.filter((one) => one['source'] === 'http');
+}
+
+function responseId(one: Derived): string | undefined {
+  const [id] = (one['response_headers'] as Record<string, string[]> | null)?.['x-id'] ?? [];
+  return id;
+}
+
+/** All that it says of request and response names one number, however little it says. */
+function isRightPair(one: Derived): boolean {
+  const numbers = [
+    /^\/r\/(\d+)$/.exec(String(one['path']))?.[1], /^ask=(\d+);/.exec(String(one['request_body']))?.[1],
+    /^id=(\d+);/.exec(String(one['response_body']))?.[1], responseId(one),
+  ].filter((number) => number !== undefined);
+  return new Set(numbers).size <= 1;
+}
+
+function pathNumber(one: Derived): number {
+  return Number(String(one['path']).slice('/r/'.length));
+}
+
+describe("traffic with Node's HTTP/1 server", { timeout: 240_000 }, () => {
+  it('10,000 requests over 100 connections give 10,000 right pairs, with and without lost records', async () => {
+    const records = await recordHttp1({ connections: 100, requestsPerConnection: 100 });
+    const counters = createHttpCounters();
+    const found = exchangesOf(records, counters);
+    expect(found).toHaveLength(10_000);
+    for (const one of found) {
+      expect(one).toMatchObject({ state: 'complete', reason: null });
+      expect(isRightPair(one)).toBe(true);
+    }
+    expect(new Set(found.map((one) => one['path'])).size).toBe(10_000);
+    expect(counters.snapshot()).toMatchObject({ responses_unpaired: 0, resynchronised: 0, opaque_bytes: 0, gaps: 0 });
+
+    for (const seed of [1, 2, 3]) {
+      const random = generator(seed);
+      const dropped = new Set(records.filter(() => random(100) === 0));
+      const touched = touchedNumbers(records, dropped);
+      const left = exchangesOf(records.filter((record) => !dropped.has(record)));
+      expect(left.filter((one) => !isRightPair(one)).map((one) => [one['path'], responseId(one), one['state'], one['reason']]), `seed ${seed}`).toEqual([]);
+      const complete = new Set(left.filter((one) => one['state'] === 'complete').map(pathNumber));
+      const untouched = Array.from({ length: 10_000 }, (_, id) => id).filter((id) => !touched.has(id));
+      expect(touched.size).toBeGreaterThan(20);
+      expect(untouched.filter((id) => complete.has(id)).length).toBeGreaterThan(0.95 * untouched.length);
+    }
+  });
+});
+
+/** The numbers of the requests of which a dropped record held bytes, or bytes of their replies. */
+function touchedNumbers(records: readonly TrafficRecord[], dropped: ReadonlySet<TrafficRecord>): Set<number> {
+  const touched = new Set<number>();
+  const lanes = new Map<string, TrafficRecord[]>();
+  for (const record of records) {
+    const key = `${record.connection} ${record.direction}`;
+    const lane = lanes.get(key) ?? [];
+    lanes.set(key, lane);
+    lane.push(record);
+  }
+  for (const lane of lanes.values()) {
+    const lost = lane.filter((record) => dropped.has(record));
+    if (lost.length === 0) continue;
+    for (const { number, start, end } of messagesOf(Buffer.concat(lane.map(({ bytes }) => bytes)).toString('latin1'))) {
+      if (lost.some(({ position, bytes }) => position < end && position + bytes.length > start)) touched.add(number);
+    }
+  }
+  return touched;
+}
+
+/** No body of this traffic has in it what begins a message. */
+function messagesOf(text: string): { number: number; start: number; end: number }[] {
+  const starts = [...text.matchAll(/POST \/r\/|HTTP\/1\.1 200 OK/g)].map(({ index }) => index);
+  return starts.map((start, i) => {
+    const end = starts[i + 1] ?? text.length;
+    return { number: Number(/^POST \/r\/(\d+)|^x-id: (\d+)/m.exec(text.slice(start, end))?.slice(1).find((digits) => digits !== undefined)), start, end };
+  });
+}
