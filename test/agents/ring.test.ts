@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { captureAgent, describeAgents, expectWhole } from '../helpers/agents.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
-import { buildRustlsClient } from '../helpers/rust.ts';
+import { buildRust } from '../helpers/rust.ts';
 import { startTlsRecorder, type TlsRecorder } from '../helpers/tls-recorder.ts';
 
 /** Larger than a TLS record in both directions. */
@@ -17,7 +17,7 @@ describeAgents('what rustls with ring says and hears is seen byte for byte', () 
   let folder: TempDir;
   let recorder: TlsRecorder;
   beforeAll(async () => {
-    program = await buildRustlsClient();
+    program = await buildRust('rustls-client');
     folder = tempDir();
     writeFileSync(folder.file('request'), REQUEST);
   }, BUILD_LIMIT_MS);

@@ -12,7 +12,7 @@ import { systemTlsLibraries } from '../../src/runners/tls-system.ts';
 import { CERTIFICATE_PROGRAM } from '../helpers/files.ts';
 import { startCapture } from '../helpers/capture.ts';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
-import { startHttpsServer } from './https-server.ts';
+import { startHttpsServer } from './tls-server.ts';
 import { readReport, runProgram } from './run-program.ts';
 
 const RUNS = 5;

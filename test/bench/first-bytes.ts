@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { programPath } from '../helpers/files.ts';
 import { captureCommand, command, conversations } from '../helpers/live-capture.ts';
 import type { Bench, BenchContext, Figure } from './figure.ts';
-import { startHttpsServer, type HttpsServer } from './https-server.ts';
+import { startHttpsServer, type TlsServer } from './tls-server.ts';
 
 const RUNS = 200;
 const PERCENT = 100;
@@ -42,7 +42,7 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
   }
 }
 
-function clients({ directory }: BenchContext, { port }: HttpsServer): readonly Client[] {
+function clients({ directory }: BenchContext, { port }: TlsServer): readonly Client[] {
   const url = `https://localhost:${port}/$i`;
   const installed = realpathSync(execFileSync('sh', ['-c', "ldd $(command -v curl) | awk '/libssl/{print $3}'"], { encoding: 'utf8' }).trim());
   const fresh = (number: number): string => join(directory, `fresh-${number}`);

@@ -1,4 +1,4 @@
-/** The program of test/programs/rust, built by the tests with Debian's compiler and Debian's crates. */
+/** The programs of test/programs/rust, built by the tests with Debian's compiler and Debian's crates. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const CACHE = join(ROOT, 'node_modules/.cache/rust');
 const CARGO_CONFIG = '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "/usr/share/cargo/registry"\n';
 
 /** Gives the stripped program's path. Does not hold the thread meanwhile: the runner would give the test up. */
-export async function buildRustlsClient(): Promise<string> {
+export async function buildRust(name: 'rustls-client' | 'rustls-loop'): Promise<string> {
   const source = join(CACHE, 'source');
   const home = join(CACHE, 'home');
   mkdirSync(home, { recursive: true });
@@ -23,5 +23,5 @@ export async function buildRustlsClient(): Promise<string> {
     // A newer compiler of the user's may come first on PATH.
     env: { ...process.env, RUSTC: '/usr/bin/rustc', CARGO_HOME: home, CARGO_TARGET_DIR: join(CACHE, 'target') },
   });
-  return join(CACHE, 'target/release/rustls-client');
+  return join(CACHE, 'target/release', name);
 }
