@@ -281,6 +281,7 @@ enum net_event {
 	NET_LISTEN = 4,
 	NET_CLOSE = 5,
 	NET_KTLS = 6,		/* TLS in the kernel was asked for */
+	NET_PREFIX = 7,		/* a side has said enough of something that is neither HTTP nor TLS */
 };
 
 enum net_protocol {
@@ -316,6 +317,9 @@ struct net_socket {
 	__u8 existing;		/* 1: it was there before the trace; bytes and duration are since then */
 	__u16 local_len;	/* bytes of the names of a unix socket; an abstract one begins with NUL */
 	__u16 remote_len;
+	__u8 prefix[16];	/* the first eight bytes of each direction, by enum io_direction */
+	__u8 prefix_len[2];	/* 0 of one whose beginning was not seen */
+	__u8 reserved[6];
 };
 
 /* Bytes of a socket. len 0: they went from a file to the socket within the kernel. */
@@ -433,7 +437,7 @@ _Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 120, "stdio_data");
 _Static_assert(sizeof(struct file_change) == 120, "file_change");
 _Static_assert(sizeof(struct file_io) == 144, "file_io");
-_Static_assert(sizeof(struct net_socket) == 160, "net_socket");
+_Static_assert(sizeof(struct net_socket) == 184, "net_socket");
 _Static_assert(sizeof(struct net_data) == 152, "net_data");
 _Static_assert(sizeof(struct signal_sent) == 136, "signal_sent");
 _Static_assert(sizeof(struct readline_data) == 88, "readline_data");

@@ -110,11 +110,23 @@ static __always_inline void start_hello(struct socket_state *state, __u32 direct
 	state->hello_direction = direction;
 }
 
+/* Returns how many are known now. */
+static __always_inline __u32 add_prefix(struct socket_state *state, __u32 direction, __u64 bytes, __u32 len)
+{
+	__u32 had = state->prefix_len[direction];
+
+	if (had >= PREFIX_BYTES)
+		return PREFIX_BYTES;
+	state->prefix[direction] |= bytes << had * 8;
+	len = had + len < PREFIX_BYTES ? had + len : PREFIX_BYTES;
+	state->prefix_len[direction] = len;
+	return len;
+}
+
 /* Decides what an undecided stream carries; says what to do with the bytes of this movement. */
 static __noinline int content_of(struct socket_state *state, struct movement *movement)
 {
 	__u32 direction = movement->direction & 1;
-	__u32 had = state->prefix_len[direction];
 	__u64 bytes;
 	__u32 len;
 
@@ -129,13 +141,7 @@ static __noinline int content_of(struct socket_state *state, struct movement *mo
 		}
 		return state->content;
 	}
-	if (had < PREFIX_BYTES) {
-		state->prefix[direction] |= bytes << had * 8;
-		len = had + len < PREFIX_BYTES ? had + len : PREFIX_BYTES;
-		state->prefix_len[direction] = len;
-	} else {
-		len = PREFIX_BYTES;
-	}
+	len = add_prefix(state, direction, bytes, len);
 	/* Unreadable memory, or bytes that never were in any. */
 	if (len == 0)
 		return CONTENT_OTHER;
@@ -238,8 +244,10 @@ static __always_inline bool is_pair(struct socket_state *state)
 
 static __always_inline __u8 content_of_stream(struct socket_state *state, struct movement *movement)
 {
-	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_UNIX && is_pair(state))
+	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_UNIX && is_pair(state)) {
 		state->content = CONTENT_OTHER;
+		state->told = 3;
+	}
 	if (state->carried[0] == 0 && state->carried[1] == 0 && state->protocol == NET_TCP) {
 		/* The port may decide before the bytes do. */
 		if (state->endpoint.remote_port == DNS_PORT || state->endpoint.local_port == DNS_PORT)
@@ -262,6 +270,34 @@ static __noinline bool is_selected_movement(struct socket_state *state, struct m
 	if (state->protocol == NET_UDP && movement->address)
 		read_address(movement->address, &family, &port, address);
 	return is_selected_port(state->endpoint.local_port, port);
+}
+
+/* The greeting of MySQL tells it by its sixth byte. */
+#define TOLD_BYTES 6
+
+/*
+ * Of what is neither HTTP nor TLS user space tells the name by what both sides
+ * said first. A datagram is a beginning of its own: the first one counts.
+ */
+static __noinline int tell_prefix(struct caller *caller, struct socket_state *state, struct movement *movement, bool is_added)
+{
+	__u32 direction = movement->direction & 1;
+	struct unix_names names = {};
+	struct record_header header;
+	__u64 bytes = 0;
+	__u32 len;
+
+	if (state->existing || state->told & (1 << direction))
+		return 0;
+	if (!is_added) {
+		len = first_bytes(movement, &bytes);
+		add_prefix(state, direction, bytes, len);
+	}
+	if (state->prefix_len[direction] < TOLD_BYTES && state->protocol != NET_UDP)
+		return 0;
+	state->told |= 1 << direction;
+	fill_header(&header, RECORD_NET_SOCKET, caller->task, caller->root);
+	return send_socket(&header, state, &names, NET_PREFIX);
 }
 
 static __noinline int move(struct caller *caller, struct socket_state *state, struct movement *movement)
@@ -297,6 +333,8 @@ static __noinline int move(struct caller *caller, struct socket_state *state, st
 		movement->buffer = 0;
 		movement->vector = 0;
 	} else if (content > CONTENT_DNS) {
+		if (content == CONTENT_OTHER)
+			tell_prefix(caller, state, movement, before == CONTENT_UNDECIDED && state->is_stream);
 		return 0;
 	}
 	send_bytes(caller, cpu, state, movement, position, content);

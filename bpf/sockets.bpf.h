@@ -47,7 +47,8 @@ struct socket_state {
 	__u8 is_known;		/* an event told of it: its end is told, too */
 	__u8 is_tunnel;		/* HTTP CONNECT: TLS may follow */
 	__u8 is_stream;
-	__u16 reserved;
+	__u8 told;		/* directions whose prefix was sent */
+	__u8 reserved;
 };
 
 /* Names of a unix socket: from the kernel, or of a failed call from its argument. */
@@ -206,6 +207,10 @@ static __always_inline void fill_record(struct net_socket *record, struct cpu_st
 	record->existing = state->existing;
 	record->local_len = 0;
 	record->remote_len = 0;
+	__builtin_memcpy(record->prefix, state->prefix, sizeof(record->prefix));
+	record->prefix_len[IO_READ] = state->prefix_len[IO_READ];
+	record->prefix_len[IO_WRITE] = state->prefix_len[IO_WRITE];
+	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 }
 
 static __always_inline void name_unix(struct unix_record *record, struct unix_names *names)

@@ -1,6 +1,7 @@
 /** What `net` events say: sockets, DNS, TLS greetings and plaintext of traced processes. */
 import type { ChunkData } from './event.ts';
 import type { Errno } from './event-file.ts';
+import type { Spoken } from './spoken.ts';
 
 /** One end of a socket. `unix` addresses are a path, `@name` or empty, and have no port. */
 export interface SocketAddress {
@@ -39,6 +40,19 @@ export interface NetSocket {
   readonly written_bytes: number | null;
   /** It was there before the trace began: bytes and duration are since it was first seen in use. */
   readonly existing: boolean;
+  /** CLOSE: what it spoke, by its first bytes; null where that is none we know, or they were not seen. */
+  readonly speaks: Spoken | null;
+}
+
+/** What a connection speaks was told, by its first bytes: something that is not parsed. */
+export interface NetProtocol {
+  readonly event: 'PROTOCOL';
+  readonly connection: string;
+  /** null of a TLS connection whose socket is not known yet. */
+  readonly endpoint: Endpoint | null;
+  /** Whether it was found inside TLS. */
+  readonly tls: boolean;
+  readonly speaks: Spoken;
 }
 
 /** One DNS message that passed port 53. */
@@ -83,4 +97,4 @@ export interface NetEnd {
   readonly connection: string;
 }
 
-export type NetData = NetSocket | NetDns | NetHello | NetChunk | NetEnd;
+export type NetData = NetSocket | NetProtocol | NetDns | NetHello | NetChunk | NetEnd;

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type {
   Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, McpData, NetChunk, NetDns,
-  NetEnd, NetHello, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
+  NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
 } from './event.ts';
 
@@ -30,6 +30,7 @@ const endpoint = z.object({
 }) satisfies z.ZodType<Endpoint>;
 const someEndpoint = endpoint.nullable().default(null);
 const errno = z.string().nullable();
+const spoken = z.enum(['http', 'tls', 'dns', 'postgresql', 'mysql', 'redis']);
 const masked = { secrets: z.array(z.string()).exactOptional() };
 
 const fork = z.object({ event: z.literal('FORK'), ppid: count, parent: key }) satisfies z.ZodType<ForkData>;
@@ -80,8 +81,12 @@ const fileIo = z.object({
 const netSocket = z.object({
   event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE', 'KTLS']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
   fd: z.int().nullable(), connection: z.string(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
-  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(),
+  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(), speaks: spoken.nullable().default(null),
 }) satisfies z.ZodType<NetSocket>;
+
+const netProtocol = z.object({
+  event: z.literal('PROTOCOL'), connection: z.string(), endpoint: endpoint.nullable(), tls: z.boolean(), speaks: spoken,
+}) satisfies z.ZodType<NetProtocol>;
 
 const netDns = z.object({
   event: z.literal('DNS'), kind: z.enum(['query', 'answer']), name: z.string(), type: z.string(), code: z.string().nullable(),
@@ -180,7 +185,7 @@ export const dataSchemas = {
   process: z.discriminatedUnion('event', [fork, exec, exit]),
   tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
   file: z.discriminatedUnion('event', [fileChange, fileIo]),
-  net: z.discriminatedUnion('event', [netSocket, netDns, netHello, netChunk, netEnd]),
+  net: z.discriminatedUnion('event', [netSocket, netProtocol, netDns, netHello, netChunk, netEnd]),
   stdio, signal, readline, http, sse, mcp, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 

@@ -3,7 +3,7 @@
  * together. Events flow one way, runner -> analyzers -> batches -> sinks. Each
  * event passes the analyzers alone; sinks take whole batches.
  */
-import { asyncScheduler, identity, type Observable, Subject } from 'rxjs';
+import { asyncScheduler, identity, type Observable, Subject, startWith } from 'rxjs';
 import { select } from '../analyzers/filter.ts';
 import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createMcpCounters, mcp } from '../analyzers/mcp.ts';
@@ -18,6 +18,7 @@ import { LIMITS } from './limits.ts';
 import type { Runner } from './runners/runner.ts';
 import type { Sink } from './sinks/sink.ts';
 import type { StageStats } from './stats.ts';
+import { now } from './time.ts';
 
 export interface PipelineOptions {
   readonly runner: Runner;
@@ -92,10 +93,11 @@ function createAnalysis(options: PipelineOptions): Analysis {
     analyze: (events) =>
       events.pipe(
         replayGate(recompute ?? new Set()),
-        http({ nextId, raw, recorded, keepOpaque: !options.redact, counters: httpCounters, ...secrets, ...clock }),
+        http({ nextId, raw, recorded, keepOpaque: !options.redact, isNamed: recompute !== undefined, counters: httpCounters, ...secrets, ...clock }),
         // A capture has its calls already: secrets over the borders of chunks are masked in those alone.
         recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
         redact({ enabled: options.redact, counters: redactCounters, fingerprint, derived: recompute !== undefined }),
+        options.redact ? identity : startWith(redactionNotice(nextId())),
         select({ sources, raw, ports }),
         where({ where: options.where ?? [], exclude: options.exclude ?? [], counters: whereCounters }),
       ),
@@ -105,6 +107,14 @@ function createAnalysis(options: PipelineOptions): Analysis {
       { stage: 'redact', counters: redactCounters.snapshot() },
       { stage: 'filter', counters: whereCounters.snapshot() },
     ],
+  };
+}
+
+/** Whoever reads the file, the page or the store later must know that nothing in it is masked. */
+function redactionNotice(id: string): Event {
+  return {
+    timestamp: now(), source: 'log', pid: 0, comm: '', id, process: null, session: null,
+    data: { level: 'warn', message: 'redaction is off: credentials are written as they are' },
   };
 }
 

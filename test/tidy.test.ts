@@ -41,7 +41,7 @@ describe('imports', () => {
 
   it('of analyzers are rxjs, node:buffer, the decoders of codings and the shared words', () => {
     const libraries = /^(node:module|pako|fzstd|brotli-wasm)$/;
-    const allowed = /^(rxjs(\/.*)?|node:buffer|analyzers\/.*|src\/(event|time|errors|limits|stats)\.ts)$/;
+    const allowed = /^(rxjs(\/.*)?|node:buffer|analyzers\/.*|src\/(event|time|errors|limits|stats|spoken)\.ts)$/;
     expect(shown(imports.filter(({ from, target }) => from.startsWith('analyzers/') && !allowed.test(target) && !(from === 'analyzers/coding/libraries.ts' && libraries.test(target))))).toEqual([]);
   });
 

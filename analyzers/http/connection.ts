@@ -5,13 +5,14 @@
  * or not its record was delivered.
  */
 import type { Direction, Endpoint, ProcessKey } from '../../src/event.ts';
+import { type Spoken, spokenIn } from '../../src/spoken.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Channel, carrierOf } from './channel.ts';
 import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
 import { createHttp2 } from './http2.ts';
 import { createOpaque } from './opaque.ts';
-import type { Environment, HttpCounter } from './options.ts';
+import type { Environment } from './options.ts';
 import { type Chunk, type ChunkEvent, type Part, bytesOf, ownPart, spanOf } from './part.ts';
 import type { Detected, End, Protocol } from './protocol.ts';
 import { type Undecided, createUndecided } from './undecided.ts';
@@ -213,13 +214,23 @@ function createProtocol(state: State, detected: Detected, direction: Direction):
     case 'http2-client': return createHttp2(channel, { client: direction, upgraded: null });
     case 'http2-server': return createHttp2(channel, { client: direction === 'read' ? 'write' : 'read', upgraded: null });
     case 'http2': return createHttp2(channel, { client: null, upgraded: null });
-    default: return openOpaque(state, 'opaque_unknown');
+    default: return openUnparsed(state);
   }
 }
 
-function openOpaque(state: State, counter: HttpCounter): Protocol {
-  state.environment.counters.add(counter);
-  return createOpaque(state.channel);
+/** By its name, where its first bytes tell that. */
+function openUnparsed({ environment, channel, undecided }: State): Protocol {
+  const speaks = spokenIn({ read: undecided.firstBytes('read'), write: undecided.firstBytes('write') });
+  environment.counters.add(speaks === null ? 'opaque_unknown' : 'opaque_named');
+  if (speaks !== null && !environment.isNamed) nameConnection(channel, speaks);
+  return createOpaque(channel);
+}
+
+function nameConnection({ environment, carrier, connection, endpoint, tls }: Channel, speaks: Spoken): void {
+  const { timestamp, pid, comm, process, session } = carrier;
+  environment.derive({
+    timestamp, source: 'net', pid, comm, data: { event: 'PROTOCOL', connection, endpoint, tls, speaks }, id: environment.nextId(), process, session,
+  });
 }
 
 function endConnection(state: State, end: End): void {

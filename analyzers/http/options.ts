@@ -1,6 +1,6 @@
 /** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
 import type { SchedulerLike } from 'rxjs';
-import type { Event, HttpEvent, SseEvent } from '../../src/event.ts';
+import type { Event, HttpEvent, NetEvent, NetProtocol, SseEvent } from '../../src/event.ts';
 import { CODING_COUNTERS } from '../coding/decoder.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Counters } from '../../src/stats.ts';
@@ -15,7 +15,7 @@ export type HttpLimits = { readonly [Name in LimitName]: number };
 
 export const HTTP_COUNTERS = [
   'connections', 'connections_evicted', 'connections_idle',
-  'opaque_unknown', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
+  'opaque_unknown', 'opaque_named', 'opaque_upgraded', 'opaque_overrun', 'opaque_bytes',
   'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
@@ -39,6 +39,8 @@ export interface HttpOptions {
   readonly keepOpaque?: boolean | undefined;
   /** Of a replay: connections whose recorded events say more than what is left of their chunks: no event is made of these. */
   readonly recorded?: ReadonlySet<string> | undefined;
+  /** Of a replay, whose capture has them: no `PROTOCOL` events are made. */
+  readonly isNamed?: boolean | undefined;
   /** Flushes idle connections although no event comes; without it only the time of events counts. */
   readonly scheduler?: SchedulerLike | undefined;
 }
@@ -49,12 +51,15 @@ export interface Budget {
   used: number;
 }
 
+export type DerivedEvent = HttpEvent | SseEvent | (NetEvent & { readonly data: NetProtocol });
+
 export interface Environment {
   readonly limits: HttpLimits;
   readonly counters: Counters<HttpCounter>;
   readonly nextId: () => string;
   readonly locate: LocateSecrets | undefined;
   readonly raw: boolean;
+  readonly isNamed: boolean;
   readonly keepOpaque: boolean;
   /** Body bytes in memory, over all connections. */
   readonly bodies: Budget;
@@ -67,7 +72,7 @@ export interface Environment {
   /** Passes an event on. */
   emit(event: Event): void;
   /** Adds one that was made of chunks. */
-  derive(event: HttpEvent | SseEvent): void;
+  derive(event: DerivedEvent): void;
 }
 
 export function createEnvironment(options: HttpOptions, emit: (event: Event) => void): Environment {
@@ -81,6 +86,7 @@ export function createEnvironment(options: HttpOptions, emit: (event: Event) => 
     // Nothing would be masked and nothing left out: then nothing needs to wait either.
     raw: (options.raw ?? false) && !(keepOpaque && options.locateSecrets === undefined),
     keepOpaque,
+    isNamed: options.isNamed ?? false,
     bodies: { limit: limits.httpBodyBytesTotal, used: 0 },
     tables: { limit: limits.hpackTableBytesTotal, used: 0 },
     decoders: { limit: limits.codingBytesTotal, used: 0 },

@@ -20,9 +20,13 @@ export interface Undecided {
   readonly waiting: Waiting[];
   /** The part is kept when the answer is `more`. */
   add(part: Part): Detected;
+  /** As far as they are known: empty where a direction began before the capture. */
+  firstBytes(direction: Direction): Buffer;
   /** `count` bytes before the part are missing. */
   addGap(before: Part, position: number, count: number): Detected;
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 export function createUndecided({ limits }: Environment): Undecided {
   const sides: Record<Direction, Side | null> = { read: null, write: null };
@@ -51,6 +55,7 @@ export function createUndecided({ limits }: Environment): Undecided {
       const detected = side.midway === null ? detectFirst(side, part) : detectMidway(side.midway, part);
       return detected === 'more' ? keep({ kind: 'part', part: ownPart(part) }, spanOf(chunk)) : detected;
     },
+    firstBytes: (direction) => sides[direction]?.first ?? NO_BYTES,
     addGap(before, position, count) {
       const { midway } = sideOf(before, position);
       if (midway === null) return 'unknown';

@@ -3,6 +3,7 @@ import type { Direction, Endpoint, Event, NetChunk, NetData, NetEvent, NetSocket
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import { type Spoken, spokenIn } from '../spoken.ts';
 import type { BootClock } from '../time.ts';
 import { createAddressNames } from './address-names.ts';
 import { parseClientHello } from './client-hello.ts';
@@ -23,6 +24,7 @@ export interface NetDecoder {
 }
 
 const DNS_PORT = 53;
+const PREFIX_BYTES = 8;
 const NS_PER_MS = 1e6;
 const HELLO_HEADER_BYTES = 5;
 /** The kernel decides by the first eight bytes of a direction: more fragments than these cannot be. */
@@ -51,6 +53,12 @@ interface Bytes {
   readonly chunk: NetChunk;
   readonly content: number;
   readonly isStream: boolean;
+}
+
+interface Prefix {
+  readonly number: bigint;
+  readonly endpoint: Endpoint;
+  readonly speaks: Spoken | null;
 }
 
 export function createNetDecoder({ clock, identity }: { readonly clock: BootClock; readonly identity: Identity }): NetDecoder {
@@ -105,10 +113,17 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
     const number = view.getBigUint64(offset + NET_SOCKET.connection, true);
     const event = EVENTS[view.getUint8(offset + NET_SOCKET.event)];
     const protocol = PROTOCOLS[view.getUint8(offset + NET_SOCKET.protocol)];
+    const isPrefix = view.getUint8(offset + NET_SOCKET.event) === NET_EVENT.NET_PREFIX;
     const isEnd = event === 'CLOSE';
-    const remembered = isEnd ? sockets.known(number)?.endpoint : null;
+    const remembered = isEnd || isPrefix ? sockets.known(number)?.endpoint : null;
     const endpoint = remembered ?? withUnixNames(record, readEndpoint(view, offset + NET_SOCKET.endpoint));
-    if (event === undefined || protocol === undefined || endpoint === null) return false;
+    if (protocol === undefined || endpoint === null) return false;
+    const speaks = isEnd || isPrefix ? spokenOf(record, protocol) : null;
+    if (isPrefix) {
+      tellProtocol({ number, endpoint, speaks }, tell);
+      return true;
+    }
+    if (event === undefined) return false;
     const error = errnoName(-view.getUint32(offset + NET_SOCKET.error, true));
     if (isEnd) {
       sockets.forget(number);
@@ -128,8 +143,17 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
       read_bytes: isEnd ? Number(view.getBigUint64(offset + NET_SOCKET.read_bytes, true)) : null,
       written_bytes: isEnd ? Number(view.getBigUint64(offset + NET_SOCKET.written_bytes, true)) : null,
       existing: view.getUint8(offset + NET_SOCKET.existing) === 1,
+      speaks,
     });
     return true;
+  }
+
+  /** Both sides send their first bytes: once is enough. */
+  function tellProtocol({ number, endpoint, speaks }: Prefix, tell: (data: NetData) => void): void {
+    const memory = speaks === null ? null : sockets.memory(number);
+    if (speaks === null || memory === null || memory.isNamed) return;
+    memory.isNamed = true;
+    tell({ event: 'PROTOCOL', connection: connectionName(number), endpoint, tls: false, speaks });
   }
 
   function readBytes({ batch, view, offset, size }: RecordView): Bytes | null {
@@ -218,6 +242,24 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
   }
 
   return { decode, counters: () => counters.snapshot() };
+}
+
+/** What the kernel could tell, or what the first bytes say. */
+function spokenOf({ batch, view, offset }: RecordView, protocol: NetSocket['protocol']): Spoken | null {
+  switch (view.getUint8(offset + NET_SOCKET.content)) {
+    case NET_CONTENT.CONTENT_HTTP: return 'http';
+    case NET_CONTENT.CONTENT_HELLO:
+    case NET_CONTENT.CONTENT_TLS: return 'tls';
+    case NET_CONTENT.CONTENT_DNS: return 'dns';
+    default: break;
+  }
+  // What an older connection was in the middle of is no beginning.
+  if (view.getUint8(offset + NET_SOCKET.existing) === 1) return null;
+  const side = (direction: number): Uint8Array => {
+    const start = offset + NET_SOCKET.prefix + direction * PREFIX_BYTES;
+    return batch.subarray(start, start + Math.min(view.getUint8(offset + NET_SOCKET.prefix_len + direction), PREFIX_BYTES));
+  };
+  return spokenIn({ read: side(DIRECTION.IO_READ), write: side(DIRECTION.IO_WRITE), isDatagram: protocol === 'udp' });
 }
 
 function directionOf(value: number): Direction | null {

@@ -44,7 +44,7 @@ export const SIZE = {
   stdio_data: 120,
   file_change: 120,
   file_io: 144,
-  net_socket: 160,
+  net_socket: 184,
   net_data: 152,
   signal_sent: 136,
   readline_data: 88,
@@ -194,6 +194,9 @@ export const NET_SOCKET = {
   existing: 155,
   local_len: 156,
   remote_len: 158,
+  prefix: 160,
+  prefix_len: 176,
+  reserved: 178,
 } as const;
 
 export const NET_DATA = {
@@ -213,7 +216,7 @@ export const NET_DATA = {
 /** Bytes of each of the two names that follow a net_socket of a unix socket. */
 export const UNIX_NAME_BYTES = 108;
 
-export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5, NET_KTLS: 6 } as const;
+export const NET_EVENT = { NET_CONNECT: 1, NET_ACCEPT: 2, NET_BIND: 3, NET_LISTEN: 4, NET_CLOSE: 5, NET_KTLS: 6, NET_PREFIX: 7 } as const;
 
 export const NET_PROTOCOL = { NET_OTHER: 0, NET_TCP: 1, NET_UDP: 2, NET_UNIX: 3 } as const;
 

@@ -14,6 +14,8 @@ export interface SocketMemory {
   endpoint: Endpoint | null;
   /** Chunks that came before it was clear what the socket carries. */
   undecided: NetChunk[];
+  /** It was told what it speaks. */
+  isNamed: boolean;
   readonly assembly: Readonly<Record<Direction, Assembly>>;
 }
 
@@ -37,7 +39,7 @@ export function createSocketTable(onForgotten: () => void, limit: number = LIMIT
         table.delete(table.keys().next().value as bigint);
         onForgotten();
       }
-      const memory = { endpoint: null, undecided: [], assembly: { read: emptyAssembly(), write: emptyAssembly() } };
+      const memory = { endpoint: null, undecided: [], isNamed: false, assembly: { read: emptyAssembly(), write: emptyAssembly() } };
       table.set(number, memory);
       return memory;
     },

@@ -120,11 +120,12 @@ function describeNet(data: NetData): string {
     case 'HELLO': return `TLS ${data.existing ? 'from before the trace' : `${data.role === 'server' ? 'asked for' : 'to'} ${escapeText(data.server_name ?? '?')}`} at ${endpointText(data.endpoint)}`;
     case 'DATA': return describeChunk(data);
     case 'END': return `end of ${escapeText(data.connection)}`;
+    case 'PROTOCOL': return `speaks ${data.speaks}${data.tls ? ' over TLS' : ''}${data.endpoint === null ? '' : ` at ${endpointText(data.endpoint)}`}`;
     default: {
       const host = data.host === null ? '' : ` (${escapeText(data.host)})`;
       const bytes = data.event === 'CLOSE' ? `, ${formatBytes(data.written_bytes ?? 0)} out, ${formatBytes(data.read_bytes ?? 0)} in` : '';
       const time = data.duration_ms === null ? '' : ` ${formatDuration(data.duration_ms)}`;
-      return `${data.event.toLowerCase()} ${data.protocol} ${endpointText(data.endpoint)}${host}${time}${bytes}${failure(data.error)}`;
+      return `${data.event.toLowerCase()} ${data.protocol}${data.speaks === null ? '' : ` ${data.speaks}`} ${endpointText(data.endpoint)}${host}${time}${bytes}${failure(data.error)}`;
     }
   }
 }

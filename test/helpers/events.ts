@@ -68,8 +68,9 @@ export function everySource(): Event[] {
     }),
     eventOf('net', {
       event: 'CONNECT', protocol: 'tcp', fd: 5, connection: 's1', endpoint: ENDPOINT, host: 'example.test', error: 'ECONNREFUSED', duration_ms: 3,
-      read_bytes: null, written_bytes: null, existing: false,
+      read_bytes: null, written_bytes: null, existing: false, speaks: null,
     }),
+    eventOf('net', { event: 'PROTOCOL', connection: 's1', endpoint: ENDPOINT, tls: true, speaks: 'postgresql' }),
     eventOf('net', {
       event: 'DNS', kind: 'answer', name: 'example.test', type: 'A', code: 'NOERROR',
       answers: [{ name: 'example.test', type: 'A', value: '192.0.2.1', ttl_s: 60 }], server: { address: '192.0.2.53', port: 53 },

@@ -17,7 +17,7 @@ async function batchesOf(events: readonly Event[]): Promise<readonly EventBatch[
   };
   const { done } = runPipeline({
     runner: { batches: of(events), stop: () => Promise.resolve(), stats: () => [] },
-    sinks: [sink], nextId: () => 'h.b.c.0', sources: ['stdio'], raw: false, redact: false,
+    sinks: [sink], nextId: () => 'h.b.c.0', sources: ['stdio'], raw: false, redact: true,
   });
   expect((await done).events).toBe(events.length);
   return batches;
@@ -33,4 +33,26 @@ test('a batch is full by its events or by their payloads, whichever is first, an
   expect(large.map(({ events }) => events.length)).toEqual([4, 4, 2]);
   const huge = await batchesOf(eventsOf(2, LIMITS.batchBytes * 3));
   expect(huge.map(({ events }) => events.length)).toEqual([1, 1]);
+});
+
+test('every sink is told first that redaction is off', async () => {
+  const written: string[] = [];
+  const sink = (name: string): Sink => ({
+    name,
+    write: (batch) => void written.push(`${name} ${batch.jsonl.toString()}`),
+    close: () => Promise.resolve(),
+    stats: () => ({ stage: name, counters: {} }),
+  });
+  for (const redact of [false, true]) {
+    await runPipeline({
+      runner: { batches: of([stdioEvent()]), stop: () => Promise.resolve(), stats: () => [] },
+      sinks: [sink('a'), sink('b')], nextId: () => 'h.b.c.0', sources: ['stdio'], raw: false, redact,
+    }).done;
+  }
+  const [first, second, ...masked] = written;
+  for (const [text, name] of [[first, 'a'], [second, 'b']] as const) {
+    expect(text?.split('\n')[0]).toMatch(new RegExp(`^${name} .*"source":"log".*"level":"warn","message":"redaction is off`));
+  }
+  expect(masked).toHaveLength(2);
+  expect(masked.join('')).not.toContain('redaction is off');
 });

@@ -90,7 +90,7 @@ describe('a process that speaks TLS', () => {
     report.tls(bound('1'));
     report.net(net({
       event: 'CLOSE', protocol: 'tcp', fd: 3, connection: 'c', endpoint: endpoint('1'), host: null, error: null, duration_ms: 1,
-      read_bytes: 1, written_bytes: 1, existing: false,
+      read_bytes: 1, written_bytes: 1, existing: false, speaks: null,
     }));
     report.net(hello('1', 'b'));
     expect(verdict(report)).toContain('to b');
@@ -156,7 +156,7 @@ describe('a process that speaks TLS', () => {
     report.tls(bytes('1'));
     const asked = (error: string | null): NetEvent => net({
       event: 'KTLS', protocol: 'tcp', fd: 3, connection: 'c', endpoint: endpoint('1'), host: null, error, duration_ms: null,
-      read_bytes: null, written_bytes: null, existing: false,
+      read_bytes: null, written_bytes: null, existing: false, speaks: null,
     });
     report.net(asked('ENOENT'));
     expect(verdict(report)).toBe('captured: null');

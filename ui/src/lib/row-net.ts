@@ -15,6 +15,7 @@ export function summariseNet(data: Data): Summary {
       kind: text(data, 'direction'), title: `${text(data, 'direction')} ${formatBytes(number(data, 'len'))} without TLS`, note: remoteOf(data),
       tone: flag(data, 'truncated') || flag(data, 'fault') ? 'warn' : 'plain', bytes: number(data, 'len'),
     };
+    case 'PROTOCOL': return { kind, title: `speaks ${text(data, 'speaks')}${flag(data, 'tls') ? ' over TLS' : ''}`, note: remoteOf(data) };
     case 'END': return { kind, title: `end of ${text(data, 'connection')}` };
     default: return summariseSocket(kind, data);
   }
@@ -33,6 +34,7 @@ function summariseSocket(kind: string, data: Data): Summary {
     title: host === null || here ? address : `${host} ${address}`,
     note: [
       error ?? '', text(data, 'protocol'), durationMs === null ? '' : formatDuration(durationMs * 1e6),
+      textOrNull(data, 'speaks') ?? '',
       kind === 'CLOSE' ? `${formatBytes(written)} out, ${formatBytes(read)} in` : '',
     ].filter((part) => part !== '').join(' · '),
     tone: error === null ? 'plain' : 'warn',
