@@ -25,7 +25,7 @@ export function parseLine(line: string): Event {
   const checked = dataSchemas[schema].safeParse(data);
   if (!checked.success) throw unreadable(`${source} data: ${z.prettifyError(checked.error)}`, checked.error);
   // The schema proved the shape; the value itself is kept, with its key order and the keys of newer versions.
-  return { timestamp, source, pid, comm, data: withBytes(withDefaults(data as object, checked.data)), id, process, session } as unknown as Event;
+  return { timestamp, source, pid, comm, data: withPayloadBytes(withDefaults(data as object, checked.data)), id, process, session } as unknown as Event;
 }
 
 const TIMESTAMP_FIRST = /^\s*\{\s*"timestamp"\s*:\s*(\d{1,20})\s*([,}])/;
@@ -58,7 +58,7 @@ function withDefaults(data: object, checked: object): object {
 }
 
 /** The same data with `payload` as bytes; entries, not assignment, so that no key can reach the prototype. */
-function withBytes(data: object): object {
+export function withPayloadBytes(data: object): object {
   if (!('payload' in data) || !('payload_encoding' in data)) return data;
   const { payload, payload_encoding: encoding } = data;
   if (typeof payload !== 'string') return data;

@@ -18,6 +18,11 @@ export const LIMITS = {
   /** A filter that people write is a line or two; longer ones, and deeper ones, are refused. */
   whereCharacters: 8192,
   whereDepth: 64,
+  /** Events that one query reads for a filter of the API, and bytes of their data: the one that exceeds it is the last. */
+  whereQueryRows: 500,
+  whereQueryBytes: 16 * MIB,
+  /** Events that one request looks at; a page that ends there is short, and says where to go on. */
+  whereRequestRows: 20_000,
   /** Names to trace by, values of every other selector, and bytes of one: as the kernel's programs have it, bpf/shared.h. */
   selectedNames: 64,
   selectors: 16,

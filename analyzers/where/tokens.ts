@@ -26,10 +26,17 @@ const END_OF_VALUE = /[\s,()[\]]/;
 const END_OF_WORD = /[\s,()[\]=!<>~^"'&|]/;
 
 /** USAGE, with the expression and a mark under the column. Columns count from 1. */
-export function errorAt(text: string, column: number, problem: string): AgentsightError {
-  return new AgentsightError('USAGE', `could not read the filter at column ${column}: ${problem}`, {
-    hint: `${text.replaceAll(/\s/g, ' ')}\n${' '.repeat(column - 1)}^`,
-  });
+export class WhereError extends AgentsightError {
+  readonly column: number;
+
+  constructor(text: string, column: number, problem: string) {
+    super('USAGE', `could not read the filter at column ${column}: ${problem}`, { hint: `${text.replaceAll(/\s/g, ' ')}\n${' '.repeat(column - 1)}^` });
+    this.column = column;
+  }
+}
+
+export function errorAt(text: string, column: number, problem: string): WhereError {
+  return new WhereError(text, column, problem);
 }
 
 /** Never empty: the last one is the end. */

@@ -87,9 +87,11 @@ export interface ApiEvent {
 }
 
 /**
- * GET /api/v1/events?session&process&source&from&to&limit&cursor&order -> Page<ApiEvent>.
+ * GET /api/v1/events?session&process&source&from&to&where&limit&cursor&order -> Page<ApiEvent>.
  * `source` is a comma list; from (inclusive) and to (exclusive) are epoch ns;
- * order is `asc` (default) or `desc`.
+ * order is `asc` (default) or `desc`. `where` is a filter as of `--where`, over whole
+ * events: `source = http AND status >= 400`. With it a page may be short, or empty, and yet
+ * have a `next`: one request looks at 20,000 events that its other parameters let through.
  */
 export interface Page<T> {
   readonly items: readonly T[];
@@ -150,6 +152,8 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly code: string;
+  /** Of a `where` that could not be read: the place in it, from 1. */
+  readonly column?: number;
 }
 
 /**

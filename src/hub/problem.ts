@@ -6,11 +6,14 @@ import type { Problem } from './api.ts';
 export class RequestProblem extends Error {
   readonly status: number;
   readonly code: string;
+  /** Of a filter: where it could not be read. */
+  readonly column: number | null;
 
-  constructor(status: number, code: string, detail: string) {
+  constructor(status: number, code: string, detail: string, column: number | null = null) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.column = column;
   }
 }
 
@@ -20,7 +23,7 @@ const TITLES: Readonly<Record<number, string>> = {
 };
 
 export function toProblem(error: unknown): Problem {
-  if (error instanceof RequestProblem) return problem(error.status, error.code, error.message);
+  if (error instanceof RequestProblem) return { ...problem(error.status, error.code, error.message), ...(error.column === null ? {} : { column: error.column }) };
   if (error instanceof AgentsightError) return problem(error.code === 'STORE_FAILED' ? 503 : 500, error.code, error.message);
   const status = statusOf(error);
   if (status !== null && status < 500) return problem(status, 'BAD_REQUEST', causeText(error));

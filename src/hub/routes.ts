@@ -1,11 +1,14 @@
 /** The routes of api.ts over the store. Query parameters are checked here, once. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { WhereError } from '../../analyzers/where/tokens.ts';
+import { AgentsightError } from '../errors.ts';
 import { SOURCES } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import type { Info } from './api.ts';
 import { RequestProblem } from './problem.ts';
 import { decodeEventCursor } from './store/cursor.ts';
+import { createRowFilter, type RowFilter } from './store/where.ts';
 import type { JsonPage, Store } from './store/store.ts';
 
 export interface RoutesOptions {
@@ -40,6 +43,7 @@ const exchangesSchema = processesSchema.extend({
 /** Files belong to no session: several may share one hook. */
 const probesSchema = exchangesSchema.omit({ session: true });
 const eventsSchema = exchangesSchema.extend({
+  where: z.string().optional(),
   source: z.string().transform((text) => text.split(',')).pipe(z.array(source).min(1)).optional(),
 });
 
@@ -57,8 +61,9 @@ export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions):
   app.get('/api/v1/exchanges', async (request, reply) =>
     sendPage(reply, await store.exchanges(read(exchangesSchema, request), abortSignal(reply))));
   app.get('/api/v1/events', async (request, reply) => {
-    const { source: sources, ...filter } = read(eventsSchema, request);
-    return sendPage(reply, await store.events({ ...filter, sources }, abortSignal(reply)));
+    const { source: sources, where: text, ...filter } = read(eventsSchema, request);
+    const where = text === undefined ? undefined : readWhere(text);
+    return sendPage(reply, await store.events({ ...filter, sources, where }, abortSignal(reply)));
   });
   app.get('/api/v1/probes', async (request, reply) =>
     sendPage(reply, await store.events({ ...read(probesSchema, request), sources: ['probe'] }, abortSignal(reply))));
@@ -68,6 +73,15 @@ export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions):
       if (event === null) throw new RequestProblem(404, 'NOT_FOUND', `there is no event ${request.params.id}`);
       return sendJson(reply, event);
     });
+  }
+}
+
+function readWhere(text: string): RowFilter {
+  try {
+    return createRowFilter(text);
+  } catch (error) {
+    if (!(error instanceof AgentsightError)) throw error;
+    throw new RequestProblem(400, 'BAD_REQUEST', `where: ${error.message}`, error instanceof WhereError ? error.column : null);
   }
 }
 

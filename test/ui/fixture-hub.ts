@@ -8,6 +8,9 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { compileWhere } from '../../analyzers/where/matches.ts';
+import { parseWhere } from '../../analyzers/where/parse.ts';
+import type { Event } from '../../src/event.ts';
 import type { ApiEvent, Info, LiveFrame, Page, Process, Session } from '../../src/hub/api.ts';
 import type { FixtureSession } from './fixture-session.ts';
 
@@ -120,11 +123,18 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
   if (path === 'events') {
     if (state.hold !== null) await state.hold;
-    return json(response, 200, listEvents(state.events, url.searchParams));
+    return json(response, 200, listEvents(fitting(state.events, url.searchParams.get('where')), url.searchParams));
   }
   const event = path.startsWith('events/') ? state.events.find((item) => item.id === decodeURIComponent(path.slice(7))) : undefined;
   if (event !== undefined) return json(response, 200, event);
   return json(response, 404, { type: 'about:blank', title: 'Not found', status: 404, detail: `no ${path}`, code: 'NOT_FOUND' });
+}
+
+/** As the real hub, which lets the analyzer's code decide. */
+function fitting(events: readonly ApiEvent[], where: string | null): readonly ApiEvent[] {
+  if (where === null) return events;
+  const fits = compileWhere(parseWhere(where));
+  return events.filter((event) => fits({ ...event, timestamp: BigInt(event.timestamp) } as unknown as Event));
 }
 
 function listEvents(events: readonly ApiEvent[], query: URLSearchParams): Page<ApiEvent> {

@@ -176,6 +176,26 @@ describe('a recorded session', { timeout: 240_000 }, () => {
     expect(on.param('src')?.split(',')).not.toContain('sse');
   });
 
+  it('filters by an expression, which the address keeps, and shows its error at the column', async () => {
+    const fixture = on.recorded();
+    await on.openWithEvents();
+    const field = on.page.getByRole('searchbox');
+    await field.fill('source = http AND status >');
+    await on.page.getByText('Column 27: the filter ends where a value was expected after >').waitFor();
+    expect(await on.page.locator('.place').textContent()).toBe(`source = http AND status >\n${' '.repeat(26)}^`);
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    await on.showsEvents(`${count(fixture.events.length)} match`);
+    await field.fill('source = http AND status >= 200');
+    const expected = fixture.events.filter((event) => event.source === 'http' && Number(event.data['status']) >= 200).length;
+    expect(expected).toBeGreaterThan(0);
+    await on.showsEvents(`${expected} match`);
+    expect(await field.getAttribute('aria-invalid')).toBe('false');
+    await expect.poll(() => on.param('q')).toBe('source = http AND status >= 200');
+    await on.page.reload();
+    await on.showsEvents(`${expected} match`);
+    expect(await field.inputValue()).toBe('source = http AND status >= 200');
+  });
+
   it('is used by keyboard alone', async () => {
     const fixture = on.recorded();
     await on.openWithEvents();

@@ -2,6 +2,8 @@
 import { LIMITS } from '../../limits.ts';
 import type { Parameters } from './client.ts';
 import { decodeEventCursor, sequenceOf } from './cursor.ts';
+import type { EventRow } from './rows.ts';
+import type { RowFilter } from './where.ts';
 
 export interface EventFilter {
   readonly session?: string | undefined;
@@ -13,6 +15,12 @@ export interface EventFilter {
   readonly limit: number;
   readonly cursor?: string | undefined;
   readonly order: 'asc' | 'desc';
+  readonly where?: RowFilter | undefined;
+}
+
+export interface ScanRow extends EventRow {
+  /** Rows that there were, before the limit of bytes. */
+  readonly total: string;
 }
 
 export interface Query {
@@ -44,6 +52,19 @@ export function eventsQuery(filter: EventFilter): Query {
     sql: `SELECT time, source, pid, comm, id, process, session, cut_data AS data, parts FROM (
 SELECT ${LIST_COLUMNS}, timestamp, sequence FROM (${sql})
 ) ORDER BY ${orderBy(filter.order)}`,
+    parameters,
+  };
+}
+
+/** Whole rows for a filter to look at: as many as `limit`, or as fit the limit of bytes, and one at least. */
+export function scanQuery(filter: EventFilter): Query {
+  const { sql, parameters } = pageOf(filter);
+  const order = orderBy(filter.order);
+  return {
+    sql: `SELECT ${TIME}, source, pid, comm, id, process, session, data, [] AS parts, toString(total) AS total FROM (
+SELECT *, count() OVER () AS total,
+sum(length(data)) OVER (ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - length(data) AS bytes_before FROM (${sql})
+) WHERE bytes_before < ${LIMITS.whereQueryBytes} ORDER BY ${order}`,
     parameters,
   };
 }
@@ -106,6 +127,10 @@ function pageOf(filter: EventFilter): Query {
   if (filter.sources !== undefined) where('source IN {sources:Array(String)}', 'sources', filter.sources);
   if (filter.from !== undefined) where("timestamp >= fromUnixTimestamp64Nano({from:Int64}, 'UTC')", 'from', filter.from);
   if (filter.to !== undefined) where("timestamp < fromUnixTimestamp64Nano({to:Int64}, 'UTC')", 'to', filter.to);
+  if (filter.where?.condition != null) {
+    conditions.push(filter.where.condition);
+    Object.assign(parameters, filter.where.parameters);
+  }
   const place = filter.cursor === undefined ? null : decodeEventCursor(filter.cursor);
   if (place !== null) {
     const sign = filter.order === 'asc' ? '>' : '<';

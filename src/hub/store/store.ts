@@ -11,7 +11,7 @@ import type { Health, Process, Session, StoreInfo } from '../api.ts';
 import { EngineProcess } from '../engine/process.ts';
 import { openClient, select, storeError, type StoreAddress } from './client.ts';
 import { encodeEventCursor, encodeKeyCursor } from './cursor.ts';
-import { eventQuery, eventsQuery, exchangesQuery, type EventFilter, type ExchangeRow, type Query } from './event-queries.ts';
+import { eventQuery, eventsQuery, exchangesQuery, scanQuery, type EventFilter, type ExchangeRow, type Query, type ScanRow } from './event-queries.ts';
 import { ingest, type IngestResult } from './ingest.ts';
 import {
   processesQuery, readProcess, readSession, rootsQuery, sessionsQuery,
@@ -20,6 +20,7 @@ import {
 import { dropPart, expiredParts, listParts, type RetentionLimits } from './retention.ts';
 import { exchangeJson } from './exchange.ts';
 import { listedEvent, wholeEvent, type EventRow } from './rows.ts';
+import type { RowFilter } from './where.ts';
 import { MIGRATIONS, MIGRATION_TABLE } from './schema.ts';
 
 export interface StoreOptions {
@@ -159,8 +160,31 @@ export class Store {
   }
 
   async events(filter: EventFilter, signal?: AbortSignal): Promise<JsonPage> {
+    if (filter.where !== undefined) return this.#scan(filter, filter.where, signal);
     const rows = await this.#select<EventRow>(eventsQuery(filter), signal);
     return page(rows, filter.limit, listedEvent, encodeEventCursor);
+  }
+
+  /** Looks at rows until the page is full; a request that would look at too many ends with a short page. */
+  async #scan(filter: EventFilter, where: RowFilter, signal: AbortSignal | undefined): Promise<JsonPage> {
+    const items: string[] = [];
+    const limit = LIMITS.whereQueryRows - 1;
+    let { cursor } = filter;
+    for (let looked = 0; looked < LIMITS.whereRequestRows;) {
+      const rows = await this.#select<ScanRow>(scanQuery({ ...filter, cursor, limit }), signal);
+      for (const row of rows) {
+        if (where.fits(row)) {
+          if (items.length === filter.limit) return { items, next: cursor ?? null };
+          items.push(listedEvent(row));
+        }
+        cursor = encodeEventCursor(row);
+      }
+      looked += rows.length;
+      const total = Number(rows[0]?.total ?? 0);
+      if (rows.length === total && total <= limit) return { items, next: null };
+      signal?.throwIfAborted();
+    }
+    return { items, next: cursor ?? null };
   }
 
   async exchanges(filter: EventFilter, signal?: AbortSignal): Promise<JsonPage> {

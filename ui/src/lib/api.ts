@@ -23,6 +23,8 @@ export interface EventQuery {
   readonly session?: string;
   readonly process?: string;
   readonly source?: string;
+  /** An expression, as of `--where`. */
+  readonly where?: string;
   readonly from?: string;
   readonly to?: string;
   readonly limit?: number;

@@ -1,7 +1,8 @@
 /**
  * The filter field: words that must all occur, `key:value` pairs, and a minus
  * before either to exclude. Keys: source, pid, comm, kind, status, is
- * (`is:error`). An empty filter shows everything.
+ * (`is:error`). An empty filter shows everything. What holds an operator outside of quotes is an
+ * expression (`expression.ts`), and the hub says what fits it.
  */
 import { ROW_SOURCES, type Row, type RowSource } from './row.ts';
 
@@ -22,6 +23,11 @@ export function compileFilter(text: string, sources: ReadonlySet<RowSource> | nu
     return tests.every((test) => test(row));
   };
   return { text, sources, empty: tests.length === 0 && sources === null, matches };
+}
+
+/** Of an expression: those with these ids; while it cannot be read, all. */
+export function filterByIds(text: string, sources: ReadonlySet<RowSource> | null, ids: ReadonlySet<string> | null): Filter {
+  return { text, sources, empty: false, matches: (row) => (sources === null || sources.has(row.source)) && (ids === null || ids.has(row.id)) };
 }
 
 /** `a "b c"` is two words. */

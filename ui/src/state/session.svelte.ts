@@ -10,6 +10,7 @@ import { ProcessTable } from '../lib/process-table.ts';
 import { type Row, toRow } from '../lib/row.ts';
 import { TimeBase } from '../lib/time-base.ts';
 import type { Span } from '../lib/time-scale.ts';
+import { WhereSearch } from './where-search.svelte.ts';
 
 /** The page redraws at most this often, however many frames arrive. */
 const FLUSH_MS = 50;
@@ -73,6 +74,8 @@ export class SessionModel {
   #wasOpen = false;
   #lastFrameNs = 0;
   #gapId = 0;
+  /** Time of the oldest event that came since it was taken. */
+  #freshFrom = Number.POSITIVE_INFINITY;
 
   constructor(options: SessionOptions) {
     this.#api = options.api;
@@ -129,6 +132,16 @@ export class SessionModel {
 
   row(id: string): Row | undefined {
     return this.#store.get(id) ?? this.#past.get(id);
+  }
+
+  createSearch(): WhereSearch {
+    return new WhereSearch({ api: this.#api, session: this.meta.session, takeFreshFrom: () => this.#takeFreshFrom() });
+  }
+
+  #takeFreshFrom(): string | null {
+    const from = this.#freshFrom;
+    this.#freshFrom = Number.POSITIVE_INFINITY;
+    return Number.isFinite(from) ? this.base.toEpoch(from) : null;
   }
 
   /** Fetches a window that is older than what is in memory; the next one replaces it. */
@@ -285,6 +298,7 @@ export class SessionModel {
     const probes = fresh.filter((row) => row.source === 'probe');
     if (losses.length > 0) this.losses = [...this.losses, ...losses].slice(-PAGE_ITEMS);
     if (probes.length > 0) this.probes = [...this.probes, ...probes].slice(-PAGE_ITEMS);
+    this.#freshFrom = fresh.reduce((oldest, row) => Math.min(oldest, row.t), this.#freshFrom);
     this.newest = fresh.reduce((latest, row) => Math.max(latest, row.end), this.newest);
     this.#publish();
     return fresh;

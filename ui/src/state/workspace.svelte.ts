@@ -1,12 +1,14 @@
 /** What the user looks at within a session: window, selection, filter, folded processes. */
 import { untrack } from 'svelte';
-import { compileFilter, parseSources } from '../lib/filter.ts';
+import { isExpression, problemOf } from '../lib/expression.ts';
+import { compileFilter, filterByIds, parseSources } from '../lib/filter.ts';
 import { layOutLanes } from '../lib/lanes.ts';
 import type { ProcessNode } from '../lib/process-table.ts';
 import { ROW_SOURCES, type Row, type RowSource } from '../lib/row.ts';
 import { type Span, clampTo, fit, pan, zoom } from '../lib/time-scale.ts';
 import type { Selection, UrlState } from '../lib/url-state.ts';
 import type { SessionModel } from './session.svelte.ts';
+import { WhereSearch } from './where-search.svelte.ts';
 
 /** While following, the window grows with the session up to this, then slides. */
 const FOLLOW_LONGEST_NS = 5 * 60e9;
@@ -14,6 +16,7 @@ const FOLLOW_SHORTEST_NS = 10e9;
 
 export class Workspace {
   readonly model: SessionModel;
+  readonly search: WhereSearch;
   /** null: follow while it runs, fit when it has ended. */
   #window = $state.raw<Span | null>(null);
   /** Set by zooming while following. */
@@ -29,7 +32,13 @@ export class Workspace {
   hoveredId = $state<string | null>(null);
   scrollTop = $state(0);
 
-  readonly filter = $derived.by(() => compileFilter(this.query, this.sources));
+  readonly isExpression = $derived(isExpression(this.query));
+  readonly problem = $derived(this.isExpression ? problemOf(this.query) : null);
+  /** The expression that the hub is asked for; null: none, or it cannot be read. */
+  readonly expression = $derived(this.isExpression && this.problem === null ? this.query : null);
+  readonly filter = $derived.by(() => (this.isExpression
+    ? filterByIds(this.query, this.sources, this.expression === null ? null : this.search.ids)
+    : compileFilter(this.query, this.sources)));
   readonly matches = $derived.by(() => this.model.view.stores.map((store) => store.matching(this.filter)));
   readonly rows = $derived.by((): readonly Row[] => {
     const [only, ...more] = this.matches;
@@ -59,6 +68,7 @@ export class Workspace {
 
   constructor(model: SessionModel) {
     this.model = model;
+    this.search = model.createSearch();
   }
 
   get running(): boolean {
