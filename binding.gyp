@@ -10,6 +10,7 @@
         'native/drain.cc',
         'native/elf_file.cc',
         'native/error.cc',
+        'native/kernel_features.cc',
         'native/libbpf_log.cc',
         'native/link_reaper.cc',
         'native/perf_ring.cc',
@@ -36,8 +37,8 @@
       'actions': [
         {
           # gyp does not see what .incbin reads: as inputs of an action the
-          # objects cause a rebuild when they change.
-          'action_name': 'embed_bpf_objects',
+          # object causes a rebuild when it changes.
+          'action_name': 'embed_bpf_object',
           'variables': {
             'conditions': [
               ['target_arch=="arm64"', { 'bpf_dir': 'bpf/prebuilt/arm64' }, { 'bpf_dir': 'bpf/prebuilt/x86_64' }],
@@ -45,16 +46,7 @@
           },
           'inputs': [
             'native/objects.S',
-            '<(bpf_dir)/file.bpf.o',
-            '<(bpf_dir)/net.bpf.o',
-            '<(bpf_dir)/process.bpf.o',
-            '<(bpf_dir)/stdio.bpf.o',
-            '<(bpf_dir)/tls.bpf.o',
-            '<(bpf_dir)/endpoint.bpf.o',
-            '<(bpf_dir)/aead.bpf.o',
-            '<(bpf_dir)/go.bpf.o',
-            '<(bpf_dir)/signal.bpf.o',
-            '<(bpf_dir)/readline.bpf.o',
+            '<(bpf_dir)/agentsight.bpf.o',
           ],
           'outputs': ['<(SHARED_INTERMEDIATE_DIR)/agentsight_objects.o'],
           'action': ['cc', '-c', '-I<(bpf_dir)', 'native/objects.S', '-o', '<@(_outputs)'],

@@ -14,7 +14,7 @@
  */
 #include "calls.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #define TAG_BYTES 16
 #define TLS_ALERT 21

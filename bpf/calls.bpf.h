@@ -45,7 +45,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct thread_calls);
-} threads SEC(".maps");
+} threads __weak SEC(".maps");
 
 static __always_inline struct thread_calls *thread_calls(struct cpu_state *cpu)
 {

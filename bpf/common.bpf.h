@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What every program shares: the ring, the traced set, per-CPU state, the
- * header of a record. User space creates the shared maps once and gives them
- * to each object (bpf_map__reuse_fd), so that one order holds over all sources.
+ * header of a record. What has one name in several sources is weak, and one
+ * thing once they are linked: so one order holds over all sources.
  */
 #ifndef AGENTSIGHT_COMMON_BPF_H
 #define AGENTSIGHT_COMMON_BPF_H
@@ -15,12 +15,12 @@
 #include <bpf/bpf_tracing.h>
 
 /* Its own section: literals that the compiler adds to .rodata cannot move it. */
-const volatile struct config config SEC(".rodata.config") = {};
+const volatile struct config config __weak SEC(".rodata.config") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 24);
-} ring SEC(".maps");
+} ring __weak SEC(".maps");
 
 /* tgid -> what it belongs to. In it: traced. */
 struct {
@@ -28,14 +28,14 @@ struct {
 	__uint(max_entries, MAX_TRACED);
 	__type(key, __u32);
 	__type(value, struct traced);
-} traced SEC(".maps");
+} traced __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct cpu_state);
-} cpu_states SEC(".maps");
+} cpu_states __weak SEC(".maps");
 
 static __always_inline struct cpu_state *this_cpu_state(void)
 {
@@ -76,17 +76,17 @@ static __always_inline __u32 new_image(void)
 static __always_inline void fill_header(struct record_header *header, __u16 kind,
 					struct task_struct *task, __u32 root)
 {
-	struct task_struct *leader = task->group_leader;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
 	header->kind = kind;
 	header->flags = 0;
 	header->time_ns = bpf_ktime_get_boot_ns();
-	header->start_ns = leader->start_boottime;
+	header->start_ns = BPF_CORE_READ(leader, start_boottime);
 	header->pid = task->tgid;
 	header->tid = task->pid;
 	header->root = root;
 	header->uid = bpf_get_current_uid_gid();
-	bpf_probe_read_kernel(header->comm, sizeof(header->comm), leader->comm);
+	BPF_CORE_READ_INTO(&header->comm, leader, comm);
 }
 
 /*

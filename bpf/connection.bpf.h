@@ -10,6 +10,7 @@
 
 #define PAYLOAD_RECORD struct tls_data
 #define PAYLOAD_SOURCE COUNT_TLS
+#define SEND_PART send_tls_part
 #include "payload.bpf.h"
 
 struct connection_key {
@@ -47,7 +48,7 @@ struct {
 	__uint(max_entries, MAX_CONNECTIONS);
 	__type(key, struct connection_key);
 	__type(value, struct connection);
-} connections SEC(".maps");
+} connections __weak SEC(".maps");
 
 static __always_inline struct traced *traced_entry(void)
 {

@@ -9,7 +9,7 @@
  */
 #include "calls.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #define SOCK_STREAM 1
 

@@ -12,7 +12,7 @@
 #include "file-calls.bpf.h"
 #include "file-io.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 /* The kernel's FMODE_CREATED; the same bit in 6.1, 6.12 and 6.18. */
 #define FMODE_CREATED 0x100000

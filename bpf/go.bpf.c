@@ -12,7 +12,7 @@
  */
 #include "binding.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #if defined(__TARGET_ARCH_x86)
 #define GO_ARGUMENT_0(context) ((context)->ax)

@@ -2,7 +2,7 @@
 /*
  * Bytes on their way through a socket: counted, told by their first ones, and
  * sent where they are plain HTTP, DNS or a TLS greeting. Include it after
- * defining PAYLOAD_RECORD and PAYLOAD_SOURCE.
+ * defining PAYLOAD_RECORD, PAYLOAD_SOURCE and SEND_PART.
  */
 #ifndef AGENTSIGHT_MOVEMENT_BPF_H
 #define AGENTSIGHT_MOVEMENT_BPF_H
@@ -209,7 +209,7 @@ static __always_inline void send_bytes(struct caller *caller, struct cpu_state *
 	record->protocol = state->protocol;
 	if (!movement->buffer && !movement->vector) {
 		count(cpu, COUNT_NET, COUNT_CALLS, 1);
-		send_part(transfer, 0);
+		SEND_PART(transfer, 0);
 	} else {
 		transfer->buffer = movement->buffer;
 		transfer->buffer_left = movement->buffer ? movement->bytes : 0;

@@ -9,9 +9,10 @@
  */
 #define PAYLOAD_RECORD struct net_data
 #define PAYLOAD_SOURCE COUNT_NET
+#define SEND_PART send_net_part
 #include "movement.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #if defined(__TARGET_ARCH_x86)
 enum {
@@ -312,7 +313,7 @@ static long end_if_last(__u32 fd, struct exit_walk *walk)
 	struct file *file;
 	__u64 number;
 
-	if (fd >= task->files->fdt->max_fds)
+	if (fd >= BPF_CORE_READ(task, files, fdt, max_fds))
 		return 1;
 	file = file_of_fd(task, fd);
 	inode = BPF_CORE_READ(file, f_inode);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sends what one call carried, in parts of at most MAX_PART_BYTES. Include it
- * after defining PAYLOAD_RECORD (struct with header, total, offset, len) and
- * PAYLOAD_SOURCE (enum counter_source); PAYLOAD_BYTES_PER_CALL where the
- * source has a cap of its own.
+ * after defining PAYLOAD_RECORD (struct with header, total, offset, len),
+ * PAYLOAD_SOURCE (enum counter_source) and SEND_PART, a name of its own for
+ * the function that sends this record; PAYLOAD_BYTES_PER_CALL where the source
+ * has a cap of its own.
  */
 #ifndef AGENTSIGHT_PAYLOAD_BPF_H
 #define AGENTSIGHT_PAYLOAD_BPF_H
@@ -32,9 +33,9 @@ struct transfer {
 /*
  * Global, not static: the verifier then checks it once by itself instead of
  * at each call and in each turn of the loop, where its many paths multiply
- * past the limit.
+ * past the limit. Weak: the sources that send one record share it.
  */
-__noinline int send_part(struct transfer *transfer, __u32 len)
+__weak __noinline int SEND_PART(struct transfer *transfer, __u32 len)
 {
 	struct cpu_state *cpu = this_cpu_state();
 	PAYLOAD_RECORD *record;
@@ -105,7 +106,7 @@ static long send_next_part(__u32 index, struct transfer **passed)
 		len = transfer->buffer_left;
 	if (len > MAX_PART_BYTES)
 		len = MAX_PART_BYTES;
-	send_part(transfer, len);
+	SEND_PART(transfer, len);
 	transfer->record.offset += len;
 	transfer->buffer += len;
 	transfer->buffer_left -= len;
@@ -131,7 +132,7 @@ static __always_inline void send_transfer(struct transfer *transfer, struct cpu_
 	}
 	if (transfer->left <= MAX_PART_BYTES && transfer->left <= transfer->buffer_left) {
 		/* Nearly every call: one buffer, one part. */
-		send_part(transfer, transfer->left);
+		SEND_PART(transfer, transfer->left);
 		return;
 	}
 	/* Before Linux 6.4 a loop takes what is on the stack, and nothing else. */

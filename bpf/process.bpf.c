@@ -7,7 +7,7 @@
 #include "select.bpf.h"
 #include "usage.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #define SIGNAL_GROUP_EXIT 0x00000004
 

@@ -6,11 +6,12 @@
  */
 #define PAYLOAD_RECORD struct readline_data
 #define PAYLOAD_SOURCE COUNT_READLINE
+#define SEND_PART send_readline_part
 /* One part. A line of more than 32 KiB was hardly typed. */
 #define PAYLOAD_BYTES_PER_CALL MAX_PART_BYTES
 #include "payload.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 /* A line is measured in steps of so many bytes, up to 1 MiB. */
 #define STEP_BYTES 128

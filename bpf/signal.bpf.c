@@ -6,7 +6,7 @@
  */
 #include "syscall.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #if defined(__TARGET_ARCH_x86)
 enum {

@@ -10,12 +10,13 @@
  */
 #define PAYLOAD_RECORD struct stdio_data
 #define PAYLOAD_SOURCE COUNT_STDIO
+#define SEND_PART send_stdio_part
 #define PAYLOAD_BYTES_PER_CALL config.stdio_bytes_per_call
 #include "payload.bpf.h"
 #include "socket.bpf.h"
 #include "stdio-calls.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #define S_IFCHR 0020000
 #define FMODE_WRITE 0x2
@@ -93,7 +94,7 @@ static __noinline int tell_left_out(struct caller *caller, __u64 fd, __u32 bytes
 	transfer.record.total = bytes;
 	count(caller->cpu, COUNT_STDIO, COUNT_CALLS, 1);
 	count(caller->cpu, COUNT_STDIO, COUNT_LEFT_OUT_BYTES, bytes);
-	send_part(&transfer, 0);
+	SEND_PART(&transfer, 0);
 	return 0;
 }
 

@@ -54,13 +54,13 @@ static __always_inline __u64 syscall_number(struct pt_regs *regs)
 /* The current task's open file, or NULL. Another thread may close it at any time. */
 static __always_inline struct file *file_of_fd(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *table = task->files->fdt;
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	struct file *file = NULL;
 	struct file **slots;
 
-	if (fd >= table->max_fds)
+	if (fd >= BPF_CORE_READ(table, max_fds))
 		return NULL;
-	slots = table->fd;
+	slots = BPF_CORE_READ(table, fd);
 	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
 	return file;
 }

@@ -12,7 +12,7 @@
 #include "calls.bpf.h"
 #include "nspr.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] __weak SEC("license") = "Dual MIT/GPL";
 
 #define PR_MSG_PEEK 0x2
 

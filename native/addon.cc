@@ -8,6 +8,7 @@
 #include "native/elf_file.h"
 #include "native/environment.h"
 #include "native/error.h"
+#include "native/kernel_features.h"
 #include "native/programs.h"
 
 namespace agentsight {

@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "native/kernel_features.h"
 #include "native/objects.h"
 
 namespace agentsight {
@@ -27,30 +28,27 @@ constexpr int kMinimumMinor = 19;
 
 constexpr std::string_view kProcessFamily = "process";
 
-struct ObjectSource {
-  const char* name;
-  const char* family;
-  const unsigned char* bytes;
-  const uint64_t& size;
+struct Source {
+  std::string_view name;
+  std::string_view family;
 };
 
-// In the order of their loading and attaching: at the end of a process net and file tell what they know of it before
-// process takes it out of the traced set. A family may have several objects; that of processes is always loaded.
-const ObjectSource kObjects[] = {
-    {"net", "net", net_object, net_object_size},
-    {"file", "file", file_object, file_object_size},
-    {"process", "process", process_object, process_object_size},
-    {"stdio", "stdio", stdio_object, stdio_object_size},
-    {"tls", "tls", tls_object, tls_object_size},
-    {"endpoint", "tls", endpoint_object, endpoint_object_size},
-    {"aead", "tls", aead_object, aead_object_size},
-    {"go", "tls", go_object, go_object_size},
-    {"signal", "signal", signal_object, signal_object_size},
-    {"readline", "readline", readline_object, readline_object_size},
+// In the order of their attaching: at the end of a process net and file tell what they know of it before process takes
+// it out of the traced set. A family may have several sources; that of processes is always loaded.
+constexpr Source kSources[] = {
+    {"net", "net"},       {"file", "file"}, {"process", "process"}, {"stdio", "stdio"},   {"tls", "tls"},
+    {"endpoint", "tls"}, {"aead", "tls"},  {"go", "tls"},          {"signal", "signal"}, {"readline", "readline"},
 };
 
-// Maps that more than one object uses.
-constexpr std::string_view kSharedMaps[] = {"ring", "traced", "cpu_states", "threads", "connections"};
+// A program or a map, and a source that has it.
+struct Member {
+  std::string_view name;
+  std::string_view source;
+};
+
+constexpr Member kMembers[] = {
+#include "bpf/prebuilt/members.h"
+};
 
 // Programs that stand in for each other: one is for kernels with a tracepoint, one for those without.
 struct OptionalProgram {
@@ -66,17 +64,15 @@ const OptionalProgram kOptionalPrograms[] = {
     {"on_io_uring", "io_uring_create", true},
 };
 
-bool IsSharedMap(std::string_view name) {
-  return std::find(std::begin(kSharedMaps), std::end(kSharedMaps), name) != std::end(kSharedMaps);
+bool IsMember(std::string_view name, std::string_view source) {
+  return std::any_of(std::begin(kMembers), std::end(kMembers),
+                     [&](const Member& member) { return member.name == name && member.source == source; });
 }
 
 bool IsUprobe(const bpf_program* program) {
   const std::string_view section = bpf_program__section_name(program);
   return section == "uprobe" || section == "uretprobe";
 }
-
-// Throughout one run the answer is the same; the first costs some milliseconds, as all of the kernel's types are read.
-bool HasTracepoint(const char* name) { return libbpf_find_vmlinux_btf_id(name, BPF_TRACE_RAW_TP) > 0; }
 
 // Run by us, when we want.
 bool IsOnDemand(const bpf_program* program) {
@@ -170,102 +166,85 @@ bool IsAlive(uint32_t pid) {
 
 }  // namespace
 
-KernelFeatures ProbeKernel() {
-  // What libbpf says of a tracepoint that is not there is our answer, no message.
-  const LibbpfLog log;
-  return {
-      .socket_tracepoints = HasTracepoint("sock_send_length") && HasTracepoint("sock_recv_length"),
-      .uprobe_multi = HasUprobeMulti(),
-  };
-}
-
 bool IsFamily(std::string_view family) {
-  return std::any_of(std::begin(kObjects), std::end(kObjects), [&](const ObjectSource& object) { return family == object.family; });
+  return std::any_of(std::begin(kSources), std::end(kSources), [&](const Source& source) { return family == source.family; });
 }
 
 Failure Programs::Load() {
   if (Failure failure = CheckBtf()) return failure;
-  if (Failure failure = CreateMaps()) return failure;
-  for (const ObjectSource& object : kObjects) {
-    if (object.family != kProcessFamily && !options_.families.contains(object.family)) continue;
-    if (Failure failure = LoadObject(object.name, object.bytes, object.size)) return failure;
+  LibbpfLog log;
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "agentsight");
+  object_.reset(bpf_object__open_mem(bpf_object_bytes, bpf_object_size, &options));
+  if (object_ == nullptr) return Explain("BPF_LOAD_FAILED", "open the BPF programs", errno, &log);
+  if (Failure failure = ConfigureMaps()) return failure;
+  if (Failure failure = ConfigurePrograms()) return failure;
+  if (const int result = bpf_object__load(object_.get()); result < 0) {
+    return Explain("BPF_LOAD_FAILED", "load the BPF programs", -result, &log);
   }
   // Every map is in place, and filled, before the first program runs.
   const int filled = FillSelectors(options_.selection, [this](const char* map) { return MapFd(map); });
   if (filled < 0) return Explain("BPF_LOAD_FAILED", "tell the programs what to select", -filled, nullptr);
-  for (const Object& object : objects_) {
-    if (Failure failure = AttachAll(object.get())) return failure;
+  for (const Source& source : kSources) {
+    if (Failure failure = AttachSource(source.name)) return failure;
   }
   loaded_ = true;
   return std::nullopt;
 }
 
-Failure Programs::CreateMaps() {
-  const auto create = [](Fd* fd, bpf_map_type type, const char* name, uint32_t key, uint32_t value, uint32_t entries) {
-    *fd = Fd(bpf_map_create(type, name, key, value, entries, nullptr));
-    return fd->valid();
-  };
-  if (create(&ring_, BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, static_cast<uint32_t>(options_.ring_bytes)) &&
-      create(&traced_, BPF_MAP_TYPE_HASH, "traced", sizeof(uint32_t), sizeof(traced), MAX_TRACED) &&
-      create(&cpu_states_, BPF_MAP_TYPE_PERCPU_ARRAY, "cpu_states", sizeof(uint32_t), sizeof(cpu_state), 1)) {
-    shared_maps_ = {{"ring", ring_.get()}, {"traced", traced_.get()}, {"cpu_states", cpu_states_.get()}};
-    return std::nullopt;
-  }
-  return Explain("BPF_LOAD_FAILED", "create a BPF map", errno, nullptr);
+bool Programs::IsWanted(const char* member) const {
+  return std::any_of(std::begin(kSources), std::end(kSources), [&](const Source& source) {
+    return (source.family == kProcessFamily || options_.families.contains(source.family)) && IsMember(member, source.name);
+  });
 }
 
-Failure Programs::LoadObject(const char* name, const void* bytes, size_t size) {
-  LibbpfLog log;
-  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name);
-  Object object(bpf_object__open_mem(bytes, size, &options));
-  const std::string what = std::string("load the ") + name + " programs";
-  if (object == nullptr) return Explain("BPF_LOAD_FAILED", what, errno, &log);
-  if (Failure failure = Configure(object.get())) return failure;
-  if (const int result = bpf_object__load(object.get()); result < 0) {
-    return Explain("BPF_LOAD_FAILED", what, -result, &log);
-  }
-  bpf_map* map;
-  bpf_object__for_each_map(map, object.get()) {
-    if (IsSharedMap(bpf_map__name(map))) shared_maps_.try_emplace(bpf_map__name(map), bpf_map__fd(map));
-  }
-  objects_.push_back(std::move(object));
-  return std::nullopt;
-}
-
-Failure Programs::Configure(bpf_object* object) {
+Failure Programs::ConfigureMaps() {
   const config values = MakeConfig(options_);
   bpf_map* map;
-  bpf_object__for_each_map(map, object) {
+  bpf_object__for_each_map(map, object_.get()) {
+    const std::string_view name = bpf_map__name(map);
     int result = 0;
-    if (std::string_view(bpf_map__name(map)) == ".rodata.config") {
-      result = bpf_map__set_initial_value(map, &values, sizeof(values));
-    } else if (const auto shared = shared_maps_.find(bpf_map__name(map)); shared != shared_maps_.end()) {
-      result = bpf_map__reuse_fd(map, shared->second);
+    if (name == ".rodata.config") {
+      // Each source had one, and the linker left their room: the first is the one that all of them use.
+      size_t size = 0;
+      void* initial = const_cast<void*>(bpf_map__initial_value(map, &size));
+      if (initial == nullptr || size < sizeof(values)) return Explain("BPF_LOAD_FAILED", "configure the BPF programs", EINVAL, nullptr);
+      memcpy(initial, &values, sizeof(values));
+    } else if (name == "ring") {
+      result = bpf_map__set_max_entries(map, static_cast<uint32_t>(options_.ring_bytes));
+    } else if (!bpf_map__is_internal(map) && !IsWanted(bpf_map__name(map))) {
+      result = bpf_map__set_autocreate(map, false);
     }
     if (result < 0) return Explain("BPF_LOAD_FAILED", "set up a BPF map", -result, nullptr);
   }
-  for (const OptionalProgram& optional : kOptionalPrograms) {
-    bpf_program* program = bpf_object__find_program_by_name(object, optional.name);
-    if (program == nullptr) continue;
-    const bool ignored = options_.ignore_socket_tracepoints && std::string_view(optional.tracepoint).starts_with("sock_");
-    const bool has = !ignored && HasTracepoint(optional.tracepoint);
-    bpf_program__set_autoload(program, has == optional.is_for_kernels_with_it);
-  }
+  return std::nullopt;
+}
+
+Failure Programs::ConfigurePrograms() {
+  const Tracepoints tracepoints;
   bpf_program* program;
-  bpf_object__for_each_program(program, object) {
+  bpf_object__for_each_program(program, object_.get()) {
+    const char* name = bpf_program__name(program);
+    bpf_program__set_autoload(program, IsWanted(name));
     if (!IsUprobe(program) || !has_uprobe_multi_) continue;
     if (const int result = PrepareUprobeMulti(program); result < 0) {
       return Explain("BPF_LOAD_FAILED", "set up a uprobe program", -result, nullptr);
     }
   }
+  for (const OptionalProgram& optional : kOptionalPrograms) {
+    if (!IsWanted(optional.name)) continue;
+    const bool ignored = options_.ignore_socket_tracepoints && std::string_view(optional.tracepoint).starts_with("sock_");
+    const bool has = !ignored && tracepoints.Has(optional.tracepoint);
+    bpf_program__set_autoload(FindProgram(optional.name), has == optional.is_for_kernels_with_it);
+  }
   return std::nullopt;
 }
 
-Failure Programs::AttachAll(bpf_object* object) {
+Failure Programs::AttachSource(std::string_view source) {
   LibbpfLog log;
   bpf_program* program;
-  bpf_object__for_each_program(program, object) {
-    if (IsUprobe(program) || IsOnDemand(program) || !bpf_program__autoload(program)) continue;
+  bpf_object__for_each_program(program, object_.get()) {
+    if (!bpf_program__autoload(program) || IsUprobe(program) || IsOnDemand(program)) continue;
+    if (!IsMember(bpf_program__name(program), source)) continue;
     Link link(bpf_program__attach(program));
     if (!link) {
       return Explain("BPF_ATTACH_FAILED", std::string("attach ") + bpf_program__name(program), errno, &log);
@@ -279,20 +258,20 @@ Failure Programs::Trace(uint32_t pid, uint32_t root) {
   const traced entry = {.root = root, .image = NewImage()};
   const std::string what = "trace process " + std::to_string(pid);
   // One that is there already keeps its root: it was inherited from a parent.
-  const int result = bpf_map_update_elem(traced_.get(), &pid, &entry, BPF_NOEXIST);
+  const int result = bpf_map_update_elem(traced_fd(), &pid, &entry, BPF_NOEXIST);
   if (result == -E2BIG) {
     return Error{"BPF_ATTACH_FAILED",
                  "could not " + what + ": " + std::to_string(MAX_TRACED) + " processes are traced already"};
   }
   if (result < 0 && result != -EEXIST) return Explain("BPF_ATTACH_FAILED", what, -result, nullptr);
   if (IsAlive(pid)) return std::nullopt;
-  bpf_map_delete_elem(traced_.get(), &pid);
+  bpf_map_delete_elem(traced_fd(), &pid);
   return Error{"TARGET_NOT_FOUND", "could not " + what + ": it does not run"};
 }
 
 bool Programs::IsTraced(uint32_t pid) const {
   traced entry;
-  return bpf_map_lookup_elem(traced_.get(), &pid, &entry) == 0;
+  return bpf_map_lookup_elem(traced_fd(), &pid, &entry) == 0;
 }
 
 Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) const {
@@ -305,7 +284,9 @@ Link Programs::Attach(const bpf_program* program, const UprobeTarget& target) co
 Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
   const bpf_program* program = FindProgram(target.program.c_str());
   const std::string what = "attach " + target.program + " to " + target.path;
-  if (program == nullptr) return Error{"BPF_ATTACH_FAILED", "could not " + what + ": there is no such program"};
+  if (program == nullptr || !bpf_program__autoload(program)) {
+    return Error{"BPF_ATTACH_FAILED", "could not " + what + ": there is no such program"};
+  }
   LibbpfLog log;
   Link link = Attach(program, target);
   if (!link) {
@@ -321,30 +302,23 @@ Failure Programs::AttachUprobe(const UprobeTarget& target, uint32_t* id) {
 }
 
 Failure Programs::Sweep() {
-  for (const Object& object : objects_) {
-    bpf_program* program;
-    bpf_object__for_each_program(program, object.get()) {
-      if (!IsOnDemand(program)) continue;
-      LIBBPF_OPTS(bpf_test_run_opts, options);
-      const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
-      if (result < 0) return Explain("BPF_ATTACH_FAILED", std::string("run ") + bpf_program__name(program), -result, nullptr);
-    }
+  bpf_program* program;
+  bpf_object__for_each_program(program, object_.get()) {
+    if (!bpf_program__autoload(program) || !IsOnDemand(program)) continue;
+    LIBBPF_OPTS(bpf_test_run_opts, options);
+    const int result = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+    if (result < 0) return Explain("BPF_ATTACH_FAILED", std::string("run ") + bpf_program__name(program), -result, nullptr);
   }
   return std::nullopt;
 }
 
 bpf_program* Programs::FindProgram(const char* name) const {
-  for (const Object& object : objects_) {
-    if (bpf_program* program = bpf_object__find_program_by_name(object.get(), name)) return program;
-  }
-  return nullptr;
+  return bpf_object__find_program_by_name(object_.get(), name);
 }
 
 int Programs::MapFd(const char* name) const {
-  for (const Object& object : objects_) {
-    if (const bpf_map* map = bpf_object__find_map_by_name(object.get(), name)) return bpf_map__fd(map);
-  }
-  return -1;
+  const bpf_map* map = bpf_object__find_map_by_name(object_.get(), name);
+  return map == nullptr ? -1 : bpf_map__fd(map);
 }
 
 Link Programs::TakeUprobe(uint32_t id) {
@@ -366,7 +340,7 @@ Failure Programs::ReadCounters(std::vector<uint64_t>* counters) const {
   const int cpus = libbpf_num_possible_cpus();
   const uint32_t zero = 0;
   std::vector<cpu_state> states(cpus > 0 ? cpus : 1);
-  const int result = cpus < 0 ? cpus : bpf_map_lookup_elem(cpu_states_.get(), &zero, states.data());
+  const int result = cpus < 0 ? cpus : bpf_map_lookup_elem(MapFd("cpu_states"), &zero, states.data());
   if (result < 0) return Explain("BPF_LOAD_FAILED", "read the kernel's counters", -result, nullptr);
   counters->assign(COUNTER_SLOTS, 0);
   for (const cpu_state& state : states) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The BPF side of one capture: objects, shared maps, links. JavaScript thread
-// only. Destroying it detaches everything that was not taken out before.
+// The BPF side of one capture: programs, maps, links. JavaScript thread only.
+// Destroying it detaches everything that was not taken out before.
 #pragma once
 
 #include <bpf/libbpf.h>
@@ -32,27 +32,18 @@ struct UprobeTarget {
   uint64_t cookie = 0;
 };
 
-// What newer kernels have, and where others stand in.
-struct KernelFeatures {
-  bool socket_tracepoints = false;  // Linux 6.3; else the ends of system calls
-  bool uprobe_multi = false;        // Linux 6.6; else perf events
-};
-
-// Asks the kernel, never its version.
-KernelFeatures ProbeKernel();
-
-// Whether any object is of this family.
+// Whether any program is of this family.
 bool IsFamily(std::string_view family);
 
 class Programs {
  public:
   explicit Programs(const CaptureOptions& options) : options_(options) {}
 
-  // Shared maps, then each object: open, configure, load; then attach.
+  // Open, configure, load; then attach.
   Failure Load();
   bool loaded() const { return loaded_; }
-  int ring_fd() const { return ring_.get(); }
-  int traced_fd() const { return traced_.get(); }
+  int ring_fd() const { return MapFd("ring"); }
+  int traced_fd() const { return MapFd("traced"); }
 
   Failure Trace(uint32_t pid, uint32_t root);
   bool IsTraced(uint32_t pid) const;
@@ -74,10 +65,11 @@ class Programs {
   };
   using Object = std::unique_ptr<bpf_object, ObjectDeleter>;
 
-  Failure CreateMaps();
-  Failure LoadObject(const char* name, const void* bytes, size_t size);
-  Failure Configure(bpf_object* object);
-  Failure AttachAll(bpf_object* object);
+  // A program or map of a family that this capture has.
+  bool IsWanted(const char* member) const;
+  Failure ConfigureMaps();
+  Failure ConfigurePrograms();
+  Failure AttachSource(std::string_view source);
   bpf_program* FindProgram(const char* name) const;
   int MapFd(const char* name) const;
   Link Attach(const bpf_program* program, const UprobeTarget& target) const;
@@ -85,13 +77,7 @@ class Programs {
   const CaptureOptions options_;
   const bool has_uprobe_multi_ = HasUprobeMulti();
   bool loaded_ = false;
-  // In the order of their loading.
-  std::vector<Object> objects_;
-  // Maps that objects share, by name: the first that has one creates it. The three of CreateMaps are ours.
-  std::map<std::string, int, std::less<>> shared_maps_;
-  Fd ring_;
-  Fd traced_;
-  Fd cpu_states_;
+  Object object_;
   std::vector<Link> links_;
   std::map<uint32_t, Link> uprobes_;
   uint32_t next_uprobe_ = 1;

@@ -1,5 +1,5 @@
-/** The sources in `bpfDir`, without `.bpf.c`, sorted. */
-export declare function families(bpfDir: string): readonly string[];
-export declare const MACHINES: Readonly<Record<string, string>>;
-/** Compiles the sources in `bpfDir` for every machine into `outDir`/<machine>/. */
+/** What the tests use of build-bpf.mjs. */
+
+/** What a build leaves, below the folder that it is given. */
+export declare const OUTPUTS: readonly string[];
 export declare function buildBpf(bpfDir: string, outDir: string): void;

@@ -142,7 +142,7 @@ describeKernel('capture', () => {
       'capture.close(); capture.close();',
     ].join('\n');
     const output = execFileSync('setpriv', ['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', process.execPath, ...nodeArguments(program)], { encoding: 'utf8' });
-    expect(JSON.parse(output)).toEqual(['PRIVILEGE_MISSING', 'could not create a BPF map: Operation not permitted', true]);
+    expect(JSON.parse(output)).toEqual(['PRIVILEGE_MISSING', 'could not load the BPF programs: Operation not permitted', true]);
   });
 
   it('keeps no program attached after close', async () => {
