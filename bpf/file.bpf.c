@@ -37,7 +37,7 @@ static __always_inline void append_argument(struct file_scratch *scratch, __s32 
 	if (*path_len > 0 && scratch->texts[start] == '/')
 		return;
 	if (dirfd == AT_FDCWD) {
-		*base_len = append_path(scratch, task->fs->pwd.mnt, task->fs->pwd.dentry);
+		*base_len = append_path(scratch, BPF_CORE_READ(task, fs, pwd.mnt), BPF_CORE_READ(task, fs, pwd.dentry));
 		return;
 	}
 	file = file_of_fd(task, dirfd);

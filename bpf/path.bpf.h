@@ -94,8 +94,8 @@ static __always_inline __u32 read_path(struct path_text *text, struct task_struc
 		.text = text,
 		.dentry = dentry,
 		.mount = mount_of(mnt),
-		.root_dentry = task->fs->root.dentry,
-		.root_mount = mount_of(task->fs->root.mnt),
+		.root_dentry = BPF_CORE_READ(task, fs, root.dentry),
+		.root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt)),
 		.start = MAX_PATH_BYTES,
 	};
 
@@ -111,7 +111,7 @@ static __always_inline __u32 read_path(struct path_text *text, struct task_struc
 /* The working directory; as read_path(). */
 static __always_inline __u32 read_cwd(struct path_text *text, struct task_struct *task, __u32 *truncated)
 {
-	return read_path(text, task, task->fs->pwd.mnt, task->fs->pwd.dentry, truncated);
+	return read_path(text, task, BPF_CORE_READ(task, fs, pwd.mnt), BPF_CORE_READ(task, fs, pwd.dentry), truncated);
 }
 
 #endif
