@@ -3,12 +3,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include "native/thread.h"
 
 namespace agentsight {
 namespace {
@@ -59,14 +59,7 @@ Failure Drain::Start(Napi::Env env, Napi::Function on_batch) {
       },
       self);
   started_ = true;
-
-  // Signals are for the threads that Node made for them.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), "agentsight-ring");
+  thread_ = StartThread("agentsight-ring", [this] { Run(); });
   return std::nullopt;
 }
 

@@ -4,8 +4,6 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -16,6 +14,7 @@
 #include <utility>
 
 #include "bpf/shared.h"
+#include "native/thread.h"
 
 namespace agentsight {
 namespace {
@@ -88,14 +87,7 @@ void Sideband::Start(Napi::Env env, Napi::Function on_mappings) {
       },
       self);
   started_ = true;
-
-  // Signals are for the threads that Node made for them.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), "agentsight-maps");
+  thread_ = StartThread("agentsight-maps", [this] { Run(); });
 }
 
 SidebandCounters Sideband::counters() {
