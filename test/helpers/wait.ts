@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 20;
 /** Reached only by what never comes: a machine with ten programs on two processors is slow, not wrong. */
-const DEFAULT_DEADLINE_MS = 40_000;
+const DEFAULT_DEADLINE_MS = 60_000;
 
 /** Resolves with the first value that is neither undefined nor false. */
 export async function waitFor<T>(

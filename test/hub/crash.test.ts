@@ -103,10 +103,10 @@ describe('kill -9 while batches arrive', () => {
       const collector = 'crash.boot.engine';
       const run = startCollector(hub.hub.socketPath, { collector, batches: batches('engine', collector) });
       for (const share of [0.2, 0.5, 0.8]) {
-        await waitFor(`${share} of the batches`, () => run.acknowledged() >= BATCHES * share, 30_000);
-        const pid = await waitFor('an engine', () => hub.hub.enginePid ?? undefined, 30_000);
+        await waitFor(`${share} of the batches`, () => run.acknowledged() >= BATCHES * share);
+        const pid = await waitFor('an engine', () => hub.hub.enginePid ?? undefined);
         process.kill(pid, 'SIGKILL');
-        await waitFor('the engine to be replaced', () => hub.hub.enginePid !== null && hub.hub.enginePid !== pid, 30_000);
+        await waitFor('the engine to be replaced', () => hub.hub.enginePid !== null && hub.hub.enginePid !== pid);
       }
       await run.done;
       expect(run.connections()).toBe(1);
@@ -150,7 +150,7 @@ describe('kill -9 while batches arrive', () => {
     const children = readFileSync(`/proc/${hub.pid}/task/${hub.pid}/children`, 'utf8').trim().split(' ').map(Number);
     expect(children).toHaveLength(1);
     process.kill(hub.pid, 'SIGKILL');
-    await waitFor('the engine to leave', () => !children.some(isAlive), 20_000);
+    await waitFor('the engine to leave', () => !children.some(isAlive));
     const again = await ensureHub({ user, dataDir, port: 0 });
     expect(again).toMatchObject({ started: true });
     expect(again.pid).not.toBe(hub.pid);
