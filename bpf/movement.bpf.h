@@ -70,15 +70,21 @@ static __always_inline bool is_plain_port(__u16 port)
 	return false;
 }
 
-/* Up to eight bytes of a movement, from its first three buffers. Returns how many. */
-static __noinline __u32 first_bytes(struct movement *movement, __u64 *bytes)
+/*
+ * Up to eight bytes of a movement, from its first three buffers. Returns how
+ * many. Global, as all that is called on many paths: it is verified once.
+ */
+__noinline int first_bytes(struct movement *movement, __u64 *bytes)
 {
-	__u32 want = movement->bytes < PREFIX_BYTES ? movement->bytes : PREFIX_BYTES;
 	__u32 have = 0;
 	struct iovec vector;
 	__u64 part;
+	__u32 want;
 	__u32 len;
 
+	if (!movement || !bytes)
+		return 0;
+	want = movement->bytes < PREFIX_BYTES ? movement->bytes : PREFIX_BYTES;
 	*bytes = 0;
 	/* The verifier of 6.1 does not carry a bound over to a copy of 32 bits: ask once more. */
 	barrier_var(want);
@@ -279,14 +285,15 @@ static __noinline bool is_selected_movement(struct socket_state *state, struct m
  * Of what is neither HTTP nor TLS user space tells the name by what both sides
  * said first. A datagram is a beginning of its own: the first one counts.
  */
-static __noinline int tell_prefix(struct caller *caller, struct socket_state *state, struct movement *movement, bool is_added)
+__noinline int note_prefix(struct socket_state *state, struct movement *movement, bool is_added)
 {
-	__u32 direction = movement->direction & 1;
-	struct unix_names names = {};
-	struct record_header header;
+	__u32 direction;
 	__u64 bytes = 0;
 	__u32 len;
 
+	if (!state || !movement)
+		return 0;
+	direction = movement->direction & 1;
 	if (state->existing || state->told & (1 << direction))
 		return 0;
 	if (!is_added) {
@@ -296,6 +303,19 @@ static __noinline int tell_prefix(struct caller *caller, struct socket_state *st
 	if (state->prefix_len[direction] < TOLD_BYTES && state->protocol != NET_UDP)
 		return 0;
 	state->told |= 1 << direction;
+	state->is_untold = 1;
+	return 0;
+}
+
+/* What was noted, once its movement is done: within, the stack of older kernels has no room for a record. */
+static __noinline int tell_prefix(struct caller *caller, struct socket_state *state)
+{
+	struct unix_names names = {};
+	struct record_header header;
+
+	if (!state->is_untold)
+		return 0;
+	state->is_untold = 0;
 	fill_header(&header, RECORD_NET_SOCKET, caller->task, caller->root);
 	return send_socket(&header, state, &names, NET_PREFIX);
 }
@@ -334,7 +354,7 @@ static __noinline int move(struct caller *caller, struct socket_state *state, st
 		movement->vector = 0;
 	} else if (content > CONTENT_DNS) {
 		if (content == CONTENT_OTHER)
-			tell_prefix(caller, state, movement, before == CONTENT_UNDECIDED && state->is_stream);
+			note_prefix(state, movement, before == CONTENT_UNDECIDED && state->is_stream);
 		return 0;
 	}
 	send_bytes(caller, cpu, state, movement, position, content);

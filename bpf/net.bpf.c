@@ -256,9 +256,10 @@ int BPF_PROG(on_socket_call, struct pt_regs *regs, long result)
 	if (!moves)
 		return make_or_end(&caller, regs, number, result);
 	state = socket_of_fd(caller.task, SYSCALL_ARGUMENT_0(regs), caller.root, true);
-	if (state)
-		move_by_call(&caller, state, regs, number, result);
-	return 0;
+	if (!state)
+		return 0;
+	move_by_call(&caller, state, regs, number, result);
+	return tell_prefix(&caller, state);
 }
 
 /*

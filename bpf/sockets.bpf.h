@@ -47,8 +47,8 @@ struct socket_state {
 	__u8 is_known;		/* an event told of it: its end is told, too */
 	__u8 is_tunnel;		/* HTTP CONNECT: TLS may follow */
 	__u8 is_stream;
-	__u8 told;		/* directions whose prefix was sent */
-	__u8 reserved;
+	__u8 told;		/* directions whose prefix was noted, or never is */
+	__u8 is_untold;		/* a noted prefix waits to be sent */
 };
 
 /* Names of a unix socket: from the kernel, or of a failed call from its argument. */
