@@ -135,6 +135,7 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
       path: maskText(data.path),
       ...maskHeaders('request', data.request_header_list),
       ...maskHeaders('response', data.response_header_list),
+      interim: data.interim.map((one) => ({ ...one, headers: maskHeaderValues(one.headers) })),
       request_trailers: maskList(data.request_trailers),
       response_trailers: maskList(data.response_trailers),
       grpc: data.grpc === null ? null : maskGrpc(data.grpc),
@@ -165,6 +166,10 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
       const ranges = name === null ? [{ start: 0, end: value.length }] : rangesInHeader(name, value);
       return [name, maskRanges(value, ranges)] as const;
     });
+  }
+
+  function maskHeaderValues(headers: Headers): Headers {
+    return headersOf(maskList(Object.entries(headers).flatMap(([name, values]) => values.map((value) => [name, value] as const))));
   }
 
   function maskGrpc(call: GrpcData): GrpcData {

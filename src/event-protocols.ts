@@ -15,6 +15,24 @@ export type HeaderList = readonly (readonly [name: string | null, value: string 
  */
 export type ExchangeState = 'complete' | 'aborted' | 'partial';
 
+/**
+ * What is odd about an HTTP/1 message: programs on its way may read it differently, which is how
+ * requests are smuggled past a proxy. analyzers/README.md says what each means and how it was read.
+ */
+export type HttpFlag =
+  | 'bare-carriage-return' | 'bare-line-feed' | 'mixed-line-ends' | 'folded-line' | 'space-before-colon' | 'bad-header-name' | 'line-without-colon'
+  | 'length-with-transfer-coding' | 'lengths-differ' | 'length-repeated' | 'bad-length'
+  | 'transfer-coding-in-http-1.0' | 'chunked-repeated' | 'chunked-not-last' | 'transfer-coding-without-chunked'
+  | 'chunk-extension' | 'chunk-size-padded' | 'chunk-size-overflow' | 'malformed-chunk';
+
+/** A response of status 1xx, which announces the real one. */
+export interface InterimResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Since the request's first byte; null where the request was not captured. */
+  readonly since_request_ms: number | null;
+}
+
 /** One HTTP request with its response. The event's timestamp is the request's first byte. */
 export interface HttpData extends Masked {
   /** Connection and number on it; also in the `sse` events of this exchange. */
@@ -48,6 +66,10 @@ export interface HttpData extends Masked {
   readonly request_header_list: HeaderList;
   readonly response_headers: Headers;
   readonly response_header_list: HeaderList;
+  /** Whose message, and what is odd about it: `request.lengths-differ`. */
+  readonly flags: readonly (`request.${HttpFlag}` | `response.${HttpFlag}`)[];
+  /** Responses of status 1xx before the real one, in order: `100 Continue`, `103 Early Hints`. */
+  readonly interim: readonly InterimResponse[];
   /** Fields after the body. */
   readonly request_trailers: HeaderList;
   readonly response_trailers: HeaderList;
@@ -69,6 +91,10 @@ export interface HttpData extends Masked {
   readonly response_body_truncated: boolean;
   readonly response_body_coding: string | null;
   readonly response_decoded_bytes: number;
+  /** Request's first byte to its last one; null where the request was not captured. */
+  readonly request_end_ms: number | null;
+  /** Request's first byte to response's first byte; null while there was no response. */
+  readonly response_start_ms: number | null;
   /** Request's first byte to response's last byte; null while there was no response. */
   readonly latency_ms: number | null;
   /** Request's last byte to response's first byte. */

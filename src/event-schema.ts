@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type {
-  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, LogData, LossData, McpData, NetChunk, NetDns,
+  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, HttpFlag, InterimResponse, LogData, LossData, McpData, NetChunk, NetDns,
   NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
 } from './event.ts';
@@ -137,18 +137,29 @@ const grpc = z.object({
   request_messages: grpcMessages, response_messages: grpcMessages, truncated: z.boolean(),
 }) satisfies z.ZodType<GrpcData>;
 
+const interimResponse = z.object({ status: count, headers, since_request_ms: z.number().nullable() }) satisfies z.ZodType<InterimResponse>;
+
+const flag = z.enum([
+  'bare-carriage-return', 'bare-line-feed', 'mixed-line-ends', 'folded-line', 'space-before-colon', 'bad-header-name', 'line-without-colon',
+  'length-with-transfer-coding', 'lengths-differ', 'length-repeated', 'bad-length',
+  'transfer-coding-in-http-1.0', 'chunked-repeated', 'chunked-not-last', 'transfer-coding-without-chunked',
+  'chunk-extension', 'chunk-size-padded', 'chunk-size-overflow', 'malformed-chunk',
+]) satisfies z.ZodType<HttpFlag>;
+
 const http = z.object({
   exchange: z.string(), connection: z.string(), stream: count.nullable().default(null), pushed: z.boolean().default(false),
   endpoint: someEndpoint, tls: z.boolean().default(true), state: z.enum(['complete', 'aborted', 'partial']),
   reason: z.string().nullable(), role: z.enum(['client', 'server']), method: z.string(), url: z.string(),
   path: z.string(), host: z.string().nullable(), http_version: z.string(), status: count.nullable(),
   status_text: z.string().nullable(), request_headers: headers, request_header_list: headerList,
-  response_headers: headers, response_header_list: headerList, request_trailers: headerList.default([]),
+  response_headers: headers, response_header_list: headerList, flags: z.array(z.templateLiteral([z.enum(['request', 'response']), '.', flag])).default([]),
+  interim: z.array(interimResponse).default([]), request_trailers: headerList.default([]),
   response_trailers: headerList.default([]), unknown_fields: count.default(0),
   request_body: z.string().nullable(), request_body_encoding: encoding, request_body_bytes: count,
   request_body_truncated: z.boolean(), request_body_coding: z.string().nullable().default(null), request_decoded_bytes: count.default(0),
   response_body_coding: z.string().nullable().default(null), response_decoded_bytes: count.default(0), response_body: z.string().nullable(), response_body_encoding: encoding,
-  response_body_bytes: count, response_body_truncated: z.boolean(), latency_ms: z.number().nullable(),
+  response_body_bytes: count, response_body_truncated: z.boolean(), request_end_ms: z.number().nullable().default(null),
+  response_start_ms: z.number().nullable().default(null), latency_ms: z.number().nullable(),
   ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count, ...masked,
 }) satisfies z.ZodType<HttpData>;
 

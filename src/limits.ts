@@ -108,6 +108,8 @@ export const LIMITS = {
   httpBodyBytesTotal: 64 * MIB,
   /** Requests that wait for a response on one connection (pipelining); more mark the connection lost. */
   httpPendingPerConnection: 256,
+  /** Responses of status 1xx kept of one exchange; servers send one or two. More are counted. */
+  httpInterimResponses: 16,
   /** Streams in progress on one HTTP/2 connection: servers allow 100 to 250; at it the oldest is given up and counted. */
   http2Streams: 1024,
   /** Bytes in which the next frame is sought after a gap: three frames of the usual 16 KiB. Nobody reads what is before them. */

@@ -1,11 +1,16 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, GrpcData, HttpData, HttpEvent, Masked } from '../../src/event.ts';
+import type { Endpoint, GrpcData, HttpData, HttpEvent, HttpFlag, Masked } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { joinMarks, withMarks } from '../redact/marks.ts';
 import { isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
-import type { Message } from './message.ts';
+import type { MaskedHead, Message } from './message.ts';
+
+/** A response of status 1xx. */
+export interface Interim extends MaskedHead {
+  readonly at: Nanoseconds;
+}
 
 export interface Exchange {
   readonly id: string;
@@ -16,6 +21,8 @@ export interface Exchange {
   readonly number: number;
   readonly request: Message | null;
   response: Message | null;
+  /** In order. */
+  readonly interim: Interim[];
   readonly url: string;
   readonly path: string;
   readonly host: string | null;
@@ -23,6 +30,8 @@ export interface Exchange {
   readonly started: Nanoseconds;
   /** Its response may be in a gap. */
   suspect: string | null;
+  /** Why its response may be that of another request. */
+  unsure: string | null;
 }
 
 type Address = Pick<Exchange, 'url' | 'path' | 'host'>;
@@ -34,13 +43,13 @@ const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_heade
 export function exchangeOf(channel: Channel, id: string, number: number, request: Message): Exchange {
   const { target, method, headers, authority } = request.head;
   return {
-    id, stream: null, pushed: false, number, request, response: null, ...addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request)),
-    started: request.first.timestamp, suspect: null,
+    id, stream: null, pushed: false, number, request, response: null, interim: [], ...addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request)),
+    started: request.first.timestamp, suspect: null, unsure: null,
   };
 }
 
 export function exchangeWithoutRequest(id: string, number: number, started: Nanoseconds): Exchange {
-  return { id, stream: null, pushed: false, number, request: null, response: null, url: '', path: '', host: null, started, suspect: null };
+  return { id, stream: null, pushed: false, number, request: null, response: null, interim: [], url: '', path: '', host: null, started, suspect: null, unsure: null };
 }
 
 /** What stands before the path of a URL: `https://`, and the server's address for a request that names none. */
@@ -98,8 +107,8 @@ export function emitExchange(channel: Channel, exchange: Exchange, end: string):
   environment.derive(event);
 }
 
-function stateOf({ request, response, suspect }: Exchange, end: string): State {
-  const fault = request === null ? NO_REQUEST : request.fault ?? response?.fault ?? suspect;
+function stateOf({ request, response, suspect, unsure }: Exchange, end: string): State {
+  const fault = request === null ? NO_REQUEST : request.fault ?? response?.fault ?? suspect ?? (response === null ? null : unsure);
   if (fault !== null) return { state: 'partial', reason: fault };
   const complete = request?.done === true && response?.done === true && end === '';
   return complete ? { state: 'complete', reason: null } : { state: 'aborted', reason: end };
@@ -125,6 +134,8 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       host: exchange.host,
       http_version: request?.head.version ?? response?.head.version ?? '1.1',
       ...responsePart(exchange),
+      flags: flagsOf(exchange),
+      interim: interimOf(exchange),
       request_headers: request?.head.headers ?? NO_HEADERS,
       request_header_list: request?.head.list ?? [],
       request_trailers: request?.trailers ?? [],
@@ -137,16 +148,33 @@ function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEven
       request_body_coding: codingOf(request),
       request_decoded_bytes: request?.body.decoded ?? 0,
       grpc: grpcOf(channel, exchange),
-      redacted: (request?.redacted ?? 0) + (response?.redacted ?? 0),
+      redacted: exchange.interim.reduce((sum, one) => sum + one.redacted, (request?.redacted ?? 0) + (response?.redacted ?? 0)),
       ...secretsIn(channel, exchange),
     },
     id: channel.environment.nextId(), process, session,
   };
 }
 
-function secretsIn({ environment }: Channel, { request, response }: Exchange): Masked {
+function secretsIn({ environment }: Channel, { request, response, interim }: Exchange): Masked {
   const onFull = (count: number): void => environment.counters.add('secrets_unlisted', count);
-  return withMarks(joinMarks(request?.secrets ?? [], response?.secrets ?? [], onFull));
+  const secrets = interim.reduce((marks, one) => joinMarks(marks, one.secrets, onFull), request?.secrets ?? []);
+  return withMarks(joinMarks(secrets, response?.secrets ?? [], onFull));
+}
+
+/** Keeps what announces a response, up to the limit. */
+export function addInterim(channel: Channel, kept: Interim[], head: MaskedHead): void {
+  const { limits, counters } = channel.environment;
+  if (kept.length >= limits.httpInterimResponses) counters.add('interim_overrun');
+  else kept.push({ ...head, at: channel.carrier.timestamp });
+}
+
+function interimOf({ request, interim, started }: Exchange): HttpData['interim'] {
+  return interim.map(({ head, at }) => ({ status: head.status, headers: head.headers, since_request_ms: request === null ? null : differenceMs(at, started) }));
+}
+
+function flagsOf({ request, response, interim }: Exchange): HttpData['flags'] {
+  const ofResponse = new Set<HttpFlag>([...interim.flatMap(({ head }) => head.flags), ...response?.flags ?? []]);
+  return [...(request?.flags ?? []).map((flag) => `request.${flag}` as const), ...Array.from(ofResponse, (flag) => `response.${flag}` as const)];
 }
 
 function unknownFields(message: Message | null): number {
@@ -173,7 +201,7 @@ function bytesOf(message: Message | null): Buffer {
 type ResponsePart = Pick<HttpData,
   | 'status' | 'status_text' | 'response_headers' | 'response_header_list' | 'response_body'
   | 'response_body_encoding' | 'response_body_bytes' | 'response_body_truncated'
-  | 'response_body_coding' | 'response_decoded_bytes' | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
+  | 'response_body_coding' | 'response_decoded_bytes' | 'request_end_ms' | 'response_start_ms' | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
 
 function responsePart({ request, response }: Exchange): ResponsePart {
   const after = request !== null && response !== null;
@@ -188,6 +216,8 @@ function responsePart({ request, response }: Exchange): ResponsePart {
     response_body_truncated: response?.body.truncated ?? false,
     response_body_coding: codingOf(response),
     response_decoded_bytes: response?.body.decoded ?? 0,
+    request_end_ms: request === null ? null : differenceMs(request.last, request.first.timestamp),
+    response_start_ms: after ? differenceMs(response.first.timestamp, request.first.timestamp) : null,
     latency_ms: after ? differenceMs(response.last, request.first.timestamp) : null,
     // A server may answer before it has read everything: then the wait was none.
     ttfb_ms: after ? Math.max(0, differenceMs(response.first.timestamp, request.last)) : null,

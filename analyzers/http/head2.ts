@@ -1,6 +1,6 @@
 /** A message's head as the fields of an HTTP/2 header block tell it (RFC 9113 §8.3). */
 import type { HeaderList } from '../../src/event.ts';
-import type { Head } from '../http1/head.ts';
+import { type Head, NO_LENGTH } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import type { Field } from '../http2/table.ts';
 
@@ -31,7 +31,7 @@ export function headOf(kind: MessageKind, fields: readonly Field[]): Head {
   const unknown = list.some(([name]) => name === null);
   return {
     kind, version: '2', method: kind === 'request' && method === '' ? 'UNKNOWN' : method, target, status, statusText: '', headers, list,
-    authority: pseudo.get(':authority') ?? null, protocol: pseudo.get(':protocol') ?? null,
+    authority: pseudo.get(':authority') ?? null, protocol: pseudo.get(':protocol') ?? null, length: NO_LENGTH, flags: [],
     fault: whole ? null : unknown ? UNKNOWN_FIELDS : `${kind} without its ${kind === 'request' ? 'method or path' : 'status'}`,
   };
 }
@@ -40,7 +40,7 @@ export function headOf(kind: MessageKind, fields: readonly Field[]): Head {
 export function missingHead(kind: MessageKind, fault: string): Head {
   return {
     kind, version: '2', method: kind === 'request' ? 'UNKNOWN' : '', target: '', status: 0, statusText: '',
-    headers: Object.create(null) as Head['headers'], list: [], authority: null, protocol: null, fault,
+    headers: Object.create(null) as Head['headers'], list: [], authority: null, protocol: null, length: NO_LENGTH, flags: [], fault,
   };
 }
 

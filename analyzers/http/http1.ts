@@ -3,14 +3,16 @@
  * together by `pairing.ts`.
  */
 import type { Direction } from '../../src/event.ts';
-import { FRAMING, type Framing, framingOf } from '../http1/head.ts';
+import { FRAMING, type Framing, framingOf } from '../http1/framing.ts';
+import { reasonOf } from '../http1/head.ts';
 import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, isSeeking, makeOpaque, skip } from '../http1/parser.ts';
+import { BAD_CHUNK, BAD_SIZE } from '../http1/state.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
-import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
-import { type MaskedHead, type Message, addBody, addSecrets, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
+import { type Exchange, type Interim, addInterim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
+import { type MaskedHead, type Message, addBody, addFlag, addTrailers, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
 import { createOpaque } from './opaque.ts';
-import { type Pairing, addRequest, createPairing, loseResponses, takeRequest } from './pairing.ts';
+import { type Pairing, addRequest, announced, createPairing, loseResponses, takeRequest } from './pairing.ts';
 import type { End, Protocol } from './protocol.ts';
 import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 
@@ -28,6 +30,8 @@ interface Lane {
   firstNumber: number;
   exchange: Exchange | null;
   message: Message | null;
+  /** Responses of status 1xx to a request that was not captured. */
+  interim: Interim[];
 }
 
 interface Http1 {
@@ -67,7 +71,10 @@ function laneOf(http: Http1, direction: Direction, position: number): Lane {
 function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
-  const lane: Lane = { parser, midway: position > 0, complete: position === 0, lost: position > 0, first: http.channel.carrier, firstNumber: 0, exchange: null, message: null };
+  const lane: Lane = {
+    parser, midway: position > 0, complete: position === 0, lost: position > 0, first: http.channel.carrier, firstNumber: 0,
+    exchange: null, message: null, interim: [],
+  };
   http.lanes[direction] = lane;
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
@@ -101,12 +108,15 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
       const { message } = lane();
       if (message !== null) missBody(channel, message, count, withheld);
     },
-    onTrailers(trailers, position) {
+    onTrailers: (trailers, position) => addTrailers(channel, lane().message, trailers, { direction, position }),
+    onFlag(flag) {
       const { message } = lane();
-      const { secrets } = maskFields(channel, direction, trailers, position);
-      if (message === null) return;
-      message.last = channel.carrier.timestamp;
-      addSecrets(channel, message, secrets);
+      if (flag === 'chunk-extension') channel.environment.counters.add('chunk_extensions');
+      if (message !== null) addFlag(message, flag);
+    },
+    // Nobody needs it, and it could say anything.
+    onExtension(from, to) {
+      if (channel.environment.locate !== undefined) channel.hold?.mask(direction, from, to);
     },
     onEnd(position) {
       const ended = endOf(http, lane(), true);
@@ -138,7 +148,7 @@ function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing
   lane.exchange = exchange;
   addRequest(http.pairing, exchange, lane.lost);
   lane.lost = false;
-  if (framing === FRAMING.lost) breakOff(http, lane, 'body length cannot be told');
+  if (framing === FRAMING.lost) onUnframed(http, lane, request);
   if (http.pairing.waiting.length <= channel.environment.limits.httpPendingPerConnection) return framing;
   overrun(http);
   return FRAMING.opaque;
@@ -151,8 +161,10 @@ function onResponse(http: Http1, direction: Direction, from: MaskedHead): Framin
   tellOtherKind(http, direction, 'request');
   if (lane.midway) loseResponses(http.pairing, { before: lane.firstNumber, swallowed: otherLane(http, direction)?.complete === true });
   lane.midway = false;
-  // An interim response announces the real one and says nothing that an exchange keeps.
-  if (status < 200 && status !== 101 && from.head.fault === null) return FRAMING.none;
+  if (status < 200 && status !== 101 && from.head.fault === null) {
+    addInterim(channel, announced(http.pairing)?.interim ?? lane.interim, from);
+    return FRAMING.none;
+  }
   const exchange = takeRequest(http.pairing, (lost) => emitExchange(channel, lost, 'no response')) ?? orphan(http, lane);
   const framing = framingOf(from.head, exchange.request?.head.method ?? null);
   const response = createMessage(channel, direction, from, lane.first, framing);
@@ -160,7 +172,7 @@ function onResponse(http: Http1, direction: Direction, from: MaskedHead): Framin
   lane.message = response;
   lane.exchange = exchange;
   openStream(channel, response, exchange);
-  if (framing === FRAMING.lost) breakOff(http, lane, 'body length cannot be told');
+  if (framing === FRAMING.lost) onUnframed(http, lane, response);
   if (framing === FRAMING.opaque) upgrade(http, lane);
   return framing;
 }
@@ -176,7 +188,15 @@ function nextId(http: Http1): string {
 
 function orphan(http: Http1, lane: Lane): Exchange {
   http.channel.environment.counters.add('responses_unpaired');
-  return exchangeWithoutRequest(nextId(http), http.exchanges++, lane.first.timestamp);
+  const exchange = exchangeWithoutRequest(nextId(http), http.exchanges++, lane.first.timestamp);
+  exchange.interim.push(...lane.interim.splice(0));
+  return exchange;
+}
+
+/** Where the message ends cannot be told. */
+function onUnframed(http: Http1, lane: Lane, { head }: Message): void {
+  const { fault } = head.length;
+  breakOff(http, lane, fault === null ? 'body length cannot be told' : reasonOf(fault));
 }
 
 /** The message of the lane has ended, whole or not. Returns its exchange. */
@@ -203,6 +223,9 @@ function breakOff(http: Http1, lane: Lane, reason: string): void {
 function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): void {
   http.channel.environment.counters.add('resynchronised');
   const swallowed = lane.message === null;
+  if (lane.message !== null && reason === BAD_CHUNK) addFlag(lane.message, 'malformed-chunk');
+  if (lane.message !== null && reason === BAD_SIZE) addFlag(lane.message, 'chunk-size-overflow');
+  lane.interim = [];
   breakOff(http, lane, reason);
   const before = sinceStart ? lane.firstNumber : http.exchanges;
   http.pairing.loss = reason;

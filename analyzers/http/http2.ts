@@ -12,7 +12,7 @@ import { type Field, type Table, createTable, loseEntries } from '../http2/table
 import type { Head } from '../http1/head.ts';
 import { ownBytes } from './body.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, addInterim } from './exchange.ts';
 import { headOf, kindOf, listOf, missingHead } from './head2.ts';
 import { countMasked } from './mask.ts';
 import { type Message, addBody, addSecrets, createMessage, endMessage, missBody, openStream, openStreamMidway } from './message.ts';
@@ -62,7 +62,9 @@ export function createHttp2(channel: Channel, { client, upgraded }: Http2Start):
   const isUpgrade = upgraded !== null;
   if (upgraded?.request != null) {
     const { request, id } = upgraded;
-    openStreamOf(streams, 1, { id }).messages[request.direction] = request;
+    const stream = openStreamOf(streams, 1, { id });
+    stream.messages[request.direction] = request;
+    stream.interim.push(...upgraded.interim);
   }
   return {
     data(direction, bytes, position, fresh) {
@@ -214,8 +216,10 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
   if (stream.tunnel !== null) return;
   const kind = kindOf(fields) ?? (streams.client === null ? 'response' : streams.client === direction ? 'request' : 'response');
   const head = headOf(kind, fields);
-  // An interim response announces the real one and says nothing that an exchange keeps.
-  if (kind === 'response' && head.status >= 100 && head.status < 200) return;
+  if (kind === 'response' && head.status >= 100 && head.status < 200) {
+    addInterim(stream.channel, stream.interim, { head, redacted: redactedIn(http, head.list), secrets: secretsIn(fields) });
+    return;
+  }
   const message = begin(http, lane, stream, head, secretsIn(fields));
   stream.suspect[direction] = null;
   if (kind === 'response') openStream(stream.channel, message, ownerOf(streams, stream));

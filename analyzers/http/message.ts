@@ -2,11 +2,12 @@
  * One HTTP message while it arrives: its head, its body, its event stream, and
  * in raw mode which wire bytes hold its secrets.
  */
-import type { Direction, HeaderList, SecretMarks } from '../../src/event.ts';
+import type { Direction, HeaderList, HttpFlag, SecretMarks } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
 import { compressedRanges } from '../grpc/compressed.ts';
-import { type Head, parseHead } from '../http1/head.ts';
+import { decodeLines, readFields } from '../http1/fields.ts';
+import { type Head, parseHead, reasonOf } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
 import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
@@ -29,6 +30,8 @@ export interface Message {
   stream: EventStream | null;
   /** Fields after the body, masked. */
   trailers: HeaderList;
+  /** What is odd about it. */
+  flags: readonly HttpFlag[];
   /** Its body is coded, and kept as decoded. */
   readonly decoder: Decoder | null;
   /** Why something of it is missing or cannot be trusted. */
@@ -54,6 +57,7 @@ export interface MaskedFields {
 }
 
 const NO_TEXT: BodyText = { text: null, encoding: 'utf8' };
+const START_LINE = Buffer.from('\n');
 /** Two numbers of a wire map. */
 const PIECE_COST = 16;
 const UNREADABLE = 'memory of the program could not be read';
@@ -76,6 +80,26 @@ export function maskFields(channel: Channel, direction: Direction, bytes: Buffer
   return { bytes: masked(bytes, ranges), secrets: secretsOf(ranges) };
 }
 
+/** Masks the trailers of HTTP/1, in the capture too, and keeps them. Returns why their end cannot be trusted, or null. */
+export function addTrailers(channel: Channel, message: Message | null, bytes: Buffer, at: { readonly direction: Direction; readonly position: number }): string | null {
+  // As a head has them: behind its first line.
+  const { bytes: lines, secrets } = maskFields(channel, at.direction, Buffer.concat([START_LINE, bytes]), at.position - START_LINE.length);
+  const shown = lines.subarray(START_LINE.length);
+  const { list, flags, fault } = readFields(decodeLines(shown), 0);
+  if (message !== null) {
+    message.last = channel.carrier.timestamp;
+    message.trailers = list;
+    if (channel.environment.locate !== undefined) message.redacted += countMasked(shown);
+    addSecrets(channel, message, secrets);
+    for (const flag of flags) addFlag(message, flag);
+  }
+  return fault === null ? null : reasonOf(fault);
+}
+
+export function addFlag(message: Message, flag: HttpFlag): void {
+  if (!message.flags.includes(flag)) message.flags = [...message.flags, flag];
+}
+
 export function createMessage(
   channel: Channel, direction: Direction, from: MaskedHead, first: Carrier, expected: number,
 ): Message {
@@ -83,7 +107,7 @@ export function createMessage(
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
-    stream: null, trailers: [],
+    stream: null, trailers: [], flags: from.head.flags,
     decoder,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
     secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,

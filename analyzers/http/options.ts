@@ -8,7 +8,7 @@ import type { LocateSecrets } from './mask.ts';
 
 type LimitName =
   | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal'
-  | 'httpPendingPerConnection' | 'httpChunkLineBytes' | 'http2Streams' | 'http2SeekBytes'
+  | 'httpPendingPerConnection' | 'httpInterimResponses' | 'httpChunkLineBytes' | 'http2Streams' | 'http2SeekBytes'
   | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes'
   | 'codingsPerBody' | 'codingRatio' | 'codingOutputBytes' | 'codingBytesTotal';
 export type HttpLimits = { readonly [Name in LimitName]: number };
@@ -19,7 +19,7 @@ export const HTTP_COUNTERS = [
   'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
-  'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun',
+  'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun', 'interim_overrun', 'chunk_extensions',
   'sse_events', 'sse_truncated', 'sse_unfinished',
   ...CODING_COUNTERS,
   'masked', 'secrets_unlisted', 'withheld_chunks', 'withheld_bytes', 'held_full',

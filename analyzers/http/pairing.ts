@@ -91,3 +91,9 @@ export function loseResponses(p: Pairing, { before, swallowed }: { readonly befo
     if (exchange.number < before) exchange.suspect ??= p.loss;
   }
 }
+
+/** The request that an interim response is about: the one that its real response will answer. */
+export function announced({ waiting }: Pairing): Exchange | undefined {
+  const [first] = waiting;
+  return first?.suspect == null ? first : waiting.at(-1);
+}

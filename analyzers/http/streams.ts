@@ -7,7 +7,7 @@ import type { Direction } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import type { Channel } from './channel.ts';
 import type { StreamOwner } from './event-stream.ts';
-import { type Exchange, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
+import { type Exchange, type Interim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type Message, endMessage } from './message.ts';
 import type { End, Protocol } from './protocol.ts';
 import type { Settled } from './settled.ts';
@@ -22,6 +22,7 @@ export interface Stream {
   /** Why something of this direction may be missing: its head, bytes of its body, its end. */
   readonly suspect: Record<Direction, string | null>;
   readonly pushed: boolean;
+  readonly interim: Interim[];
   /** Reads what comes after a CONNECT that was granted. */
   tunnel: Protocol | null;
 }
@@ -67,7 +68,7 @@ export function openStreamOf(streams: Streams, number: number, options: { readon
   }
   const stream: Stream = {
     number, id: options.id ?? `${channel.connection}#${number}`, channel: streams.settled?.channelOf(number) ?? channel,
-    messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, tunnel: null,
+    messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, interim: [], tunnel: null,
   };
   open.set(number, stream);
   return stream;
@@ -168,11 +169,11 @@ function clientOf({ client }: Streams): Direction {
 
 function exchangeFrom(streams: Streams, stream: Stream): Exchange {
   const client = clientOf(streams);
-  const { messages, suspect, number, id, pushed, channel } = stream;
+  const { messages, suspect, number, id, pushed, channel, interim } = stream;
   const request = messages[client];
   const response = messages[opposite(client)];
   const exchange = request === null
     ? exchangeWithoutRequest(id, number, response?.first.timestamp ?? channel.carrier.timestamp)
     : exchangeOf(channel, id, number, request);
-  return { ...exchange, stream: number, pushed, response, suspect: suspect[client] ?? suspect[opposite(client)] };
+  return { ...exchange, stream: number, pushed, response, interim, suspect: suspect[client] ?? suspect[opposite(client)] };
 }

@@ -1,9 +1,9 @@
 /** Heads and trailers: gathers their lines up to the empty one, and tells what is none. */
 import { CR, LF } from './bytes.ts';
 import { beginBody } from './framed.ts';
-import { FRAMING } from './head.ts';
+import { FRAMING } from './framing.ts';
 import { guess, kindOfLine } from './start-line.ts';
-import { AT, type Http1Parser, LONG_TRAILERS, NOTHING, NOT_HTTP, startGathering } from './state.ts';
+import { AT, type Http1Parser, LONG_TRAILERS, NOTHING, NOT_HTTP, seekFresh, startGathering } from './state.ts';
 
 /** Between messages: empty lines are allowed there (RFC 9112 §2.2). */
 export function stepStart(p: Http1Parser, bytes: Buffer, at: number): number {
@@ -47,7 +47,7 @@ function takeStartLine(p: Http1Parser, bytes: Buffer, newline: number): boolean 
     : kindOfLine(gather(p, bytes, p.gatherFrom, newline), 0, p.gatheredLength);
   if (p.gatheredLength > 0) p.gatherFrom = newline;
   if (kind === null || (p.kind !== null && p.kind !== kind)) {
-    fail(p, newline + 1, true);
+    fail(p, newline + 1);
     return false;
   }
   p.kind = kind;
@@ -57,10 +57,10 @@ function takeStartLine(p: Http1Parser, bytes: Buffer, newline: number): boolean 
 }
 
 function tooLong(p: Http1Parser, bytes: Buffer, at: number): void {
-  if (p.state === AT.line) return fail(p, at, false);
+  if (p.state === AT.line) return fail(p, at);
   if (p.state === AT.head) return endOfLines(p, bytes, at, false);
   gather(p, bytes, p.gatherFrom, at);
-  fail(p, at, false, LONG_TRAILERS);
+  fail(p, at, LONG_TRAILERS);
 }
 
 function endOfLines(p: Http1Parser, bytes: Buffer, end: number, whole: boolean): void {
@@ -73,21 +73,21 @@ function endOfLines(p: Http1Parser, bytes: Buffer, end: number, whole: boolean):
   p.gatheredLength = 0;
   p.state = AT.start;
   if (state === AT.trailers) {
-    handler.onTrailers(lines, gatherPosition);
-    handler.onEnd(p.base + end);
-    return;
+    const fault = handler.onTrailers(lines, gatherPosition);
+    if (fault === null) return handler.onEnd(p.base + end);
+    // Where they end is not sure, either.
+    seekFresh(p);
+    return handler.onLost(fault, false);
   }
   const framing = handler.onHead(kind ?? 'request', lines, gatherPosition, whole);
   beginBody(p, whole ? framing : FRAMING.lost, p.base + end);
 }
 
 /** The gathered line started no message: what was read of it is skipped. */
-export function fail(p: Http1Parser, at: number, atLine: boolean, reason: string = NOT_HTTP): void {
+export function fail(p: Http1Parser, at: number, reason: string = NOT_HTTP): void {
   const { tentative } = p;
   const sinceStart = p.state === AT.line;
-  p.state = AT.seek;
-  p.atLine = atLine;
-  p.tentative = false;
+  seekFresh(p);
   p.gathered = NOTHING;
   p.gatheredLength = 0;
   if (!tentative) p.handler.onLost(reason, sinceStart);

@@ -5,14 +5,14 @@
  * It frames and nothing else: heads are handed over whole for `head.ts`, bodies
  * piece by piece, decoded of the chunked coding. Body bytes are never looked at.
  * Nothing is read twice but a head, which is gathered first. Where the
- * bytes make no sense or are missing, it says `onLost` and seeks the next line that
- * starts a message: at the start of a call's data or after a line end.
+ * bytes make no sense, can be framed in two ways or are missing, it says `onLost` and seeks
+ * the next call of the program whose data begin a message.
  */
-import { LF, isUpper } from './bytes.ts';
+import { isUpper } from './bytes.ts';
 import { endOfPart, stepBody, stepChunkEnd, stepChunkExtension, stepChunkSize } from './framed.ts';
 import { couldStart, dropGathered, fail, gather, isGathering, stepLines, stepStart } from './lines.ts';
 import type { MessageKind } from './start-line.ts';
-import { AT, BAD_CHUNK, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, startGathering } from './state.ts';
+import { AT, BAD_CHUNK, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, seekFresh, startGathering } from './state.ts';
 
 export { type Http1Handler, type Http1Limits, type Http1Parser, createHttp1Parser } from './state.ts';
 
@@ -23,12 +23,12 @@ const GUESS_BYTES = 32;
 export function feed(p: Http1Parser, bytes: Buffer, position: number, fresh: boolean): void {
   p.base = position;
   p.gatherFrom = 0;
-  if (fresh && p.state === AT.seek) p.atLine = true;
+  p.fresh = fresh;
   let at = 0;
   while (at < bytes.length) at = step(p, bytes, at);
   if (isGathering(p)) gather(p, bytes, p.gatherFrom, bytes.length);
   if (p.state === AT.line && p.gatheredLength < GUESS_BYTES && !couldStart(p, p.gathered, p.gatheredLength)) {
-    fail(p, bytes.length, false);
+    fail(p, bytes.length);
   }
 }
 
@@ -36,8 +36,6 @@ export function feed(p: Http1Parser, bytes: Buffer, position: number, fresh: boo
 export function skip(p: Http1Parser, position: number, count: number, withheld: boolean): void {
   if (p.state === AT.opaque) return;
   if (p.state === AT.seek) {
-    // Of skipped bytes only those are withheld that begin no message: what follows them may.
-    p.atLine = withheld;
     if (!withheld) p.handler.onLost(`gap of ${count} bytes`, false);
     return;
   }
@@ -52,9 +50,7 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
   // Withheld bytes are those that made no sense when they were there.
   const reason = withheld ? faultOf(p.state) : `gap of ${count} bytes`;
   dropGathered(p);
-  p.state = AT.seek;
-  p.atLine = withheld;
-  p.tentative = false;
+  seekFresh(p);
   if (!tentative) p.handler.onLost(reason, false);
 }
 
@@ -81,7 +77,7 @@ export function expectKind(p: Http1Parser, kind: MessageKind): void {
   p.kind ??= kind;
   if (p.state !== AT.line || couldStart(p, p.gathered, p.gatheredLength)) return;
   p.base = p.gatherPosition;
-  fail(p, p.gatheredLength, false);
+  fail(p, p.gatheredLength);
 }
 
 /** What follows is no HTTP/1 any more. */
@@ -113,16 +109,13 @@ function step(p: Http1Parser, bytes: Buffer, at: number): number {
 }
 
 function stepSeek(p: Http1Parser, bytes: Buffer, at: number): number {
-  if (p.atLine && isUpper(bytes[at])) {
+  if (p.fresh && at === 0 && isUpper(bytes[at])) {
     p.tentative = true;
     p.state = AT.line;
     startGathering(p, at);
     p.handler.onStart();
     return at;
   }
-  const newline = bytes.indexOf(LF, at);
-  const end = newline === -1 ? bytes.length : newline + 1;
-  p.atLine = newline !== -1;
-  p.handler.onSkipped(p.base + at, p.base + end);
-  return end;
+  p.handler.onSkipped(p.base + at, p.base + bytes.length);
+  return bytes.length;
 }

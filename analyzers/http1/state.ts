@@ -1,5 +1,6 @@
 /** The state of the HTTP/1 machine, and what it tells of what it found. */
-import type { Framing } from './head.ts';
+import type { HttpFlag } from '../../src/event.ts';
+import type { Framing } from './framing.ts';
 import type { MessageKind } from './start-line.ts';
 
 /** What the parser found. Buffers are views, valid during the call alone; positions are wire bytes. */
@@ -11,7 +12,12 @@ export interface Http1Handler {
   onBody(bytes: Buffer, start: number, end: number, position: number): void;
   /** Bytes of a body that will not come; it goes on after them. `withheld`: the capture left them out on purpose. */
   onMissing(count: number, withheld: boolean): void;
-  onTrailers(trailers: Buffer, position: number): void;
+  /** Returns why the message's end cannot be trusted, or null. */
+  onTrailers(trailers: Buffer, position: number): string | null;
+  /** Something odd about the message's chunks. */
+  onFlag(flag: HttpFlag): void;
+  /** What a chunk's size line says beyond its size, the line end left out. */
+  onExtension(from: number, to: number): void;
   /** The message is whole; `position` is that of the byte after it. */
   onEnd(position: number): void;
   /**
@@ -52,7 +58,12 @@ export type Place = (typeof AT)[keyof typeof AT];
 export const NOTHING = Buffer.alloc(0);
 export const NOT_HTTP = 'bytes that are no HTTP message';
 export const BAD_CHUNK = 'malformed chunk';
+export const BAD_SIZE = 'chunk size beyond what can be counted';
 export const LONG_TRAILERS = 'trailers over the limit';
+
+/** In the line of a chunk's size, and in the one that ends its data. */
+export const IN = { size: 0, padding: 1, extension: 2, lineEnd: 3 } as const;
+export type SizePart = (typeof IN)[keyof typeof IN];
 
 export interface Http1Parser {
   readonly handler: Http1Handler;
@@ -64,8 +75,9 @@ export interface Http1Parser {
   base: number;
   /** Bytes of the body, or of its current chunk, still to come. */
   remaining: number;
-  /** In a chunk's size line: how long it is so far, and whether a digit was seen. */
+  /** In a chunk's size line: how long it is so far, and what its last byte belongs to. */
   sizeLine: number;
+  sizePart: SizePart;
   /** Head or trailers so far, when they span buffers, and where they began. */
   gathered: Buffer;
   gatheredLength: number;
@@ -76,17 +88,26 @@ export interface Http1Parser {
   lineFirst: number;
   /** The message is a guess made while seeking: if it fails, nothing was lost. */
   tentative: boolean;
-  /** While seeking: the next byte starts a line. */
-  atLine: boolean;
+  /** While seeking: a call of the program began with the next byte. */
+  fresh: boolean;
 }
 
 /** `seeking`: the first bytes of the connection are unknown, so wait for the start of a message. */
 export function createHttp1Parser(handler: Http1Handler, limits: Http1Limits, seeking: boolean): Http1Parser {
   return {
-    handler, limits, state: seeking ? AT.seek : AT.start, kind: null, base: 0, remaining: 0, sizeLine: 0,
+    handler, limits, state: seeking ? AT.seek : AT.start, kind: null, base: 0, remaining: 0, sizeLine: 0, sizePart: IN.size,
     gathered: NOTHING, gatheredLength: 0, gatherFrom: 0, gatherPosition: 0,
-    lineBytes: 0, lineFirst: 0, tentative: false, atLine: seeking,
+    lineBytes: 0, lineFirst: 0, tentative: false, fresh: false,
   };
+}
+
+/**
+ * What comes next cannot be told. A program begins a message with a call of its own, unless it
+ * pipelines; any other line may be text of a body that only looks like the start of one.
+ */
+export function seekFresh(p: Http1Parser): void {
+  p.state = AT.seek;
+  p.tentative = false;
 }
 
 /** Lines to be read as one begin at this byte of the buffer. */

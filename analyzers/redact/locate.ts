@@ -39,18 +39,19 @@ export function rangesInText(text: string): readonly SecretRange[] {
   return textMayHoldSecret(text) ? findSecrets(text) : NONE;
 }
 
-/** Values of fields whose name says that they are secret. */
+/** Values of fields whose name says that they are secret, folded lines of them too. */
 function fieldRanges(text: string): SecretRange[] {
   const found: SecretRange[] = [];
   let start = text.indexOf('\n') + 1;
+  let isSecret = false;
   while (start > 0 && start < text.length) {
     const newline = text.indexOf('\n', start);
     const end = newline === -1 ? text.length : newline;
+    const isFolded = text.charCodeAt(start) === 0x20 || text.charCodeAt(start) === 0x09;
     const colon = text.indexOf(':', start);
-    if (colon > start && colon < end && isSecretHeader(text.slice(start, colon).toLowerCase())) {
-      const value = valueRange(text, colon + 1, end);
-      if (value !== null) found.push(value);
-    }
+    if (!isFolded) isSecret = colon > start && colon < end && isSecretHeader(text.slice(start, colon).trimEnd().toLowerCase());
+    const value = isSecret ? valueRange(text, isFolded ? start : colon + 1, end) : null;
+    if (value !== null) found.push(value);
     start = end + 1;
   }
   return found;

@@ -29,11 +29,12 @@ export function httpData() {
     url: 'https://api.example.test/v1/messages', path: '/v1/messages', host: 'api.example.test', http_version: '1.1',
     status: 200, status_text: 'OK', request_headers: { accept: ['*/*'], 'x-api-key': ['******'] },
     request_header_list: [['Accept', '*/*'], ['X-Api-Key', '******']], response_headers: {}, response_header_list: [],
-    endpoint: ENDPOINT, tls: true, stream: null, pushed: false, request_trailers: [], response_trailers: [], unknown_fields: 0, grpc: null,
+    endpoint: ENDPOINT, tls: true, stream: null, pushed: false, flags: ['response.folded-line'], interim: [{ status: 103, headers: { link: ['</a>'] }, since_request_ms: 12.5 }],
+    request_trailers: [], response_trailers: [], unknown_fields: 0, grpc: null,
     request_body: '{"a":"é"}', request_body_encoding: 'utf8', request_body_bytes: 10, request_body_truncated: false,
     request_body_coding: null, request_decoded_bytes: 0, response_body_coding: null, response_decoded_bytes: 0,
     response_body: null, response_body_encoding: 'utf8', response_body_bytes: 0, response_body_truncated: false,
-    latency_ms: 1204.5, ttfb_ms: 80, sse_events: null, redacted: 1,
+    request_end_ms: 20, response_start_ms: 100, latency_ms: 1204.5, ttfb_ms: 80, sse_events: null, redacted: 1,
   } as const;
 }
 

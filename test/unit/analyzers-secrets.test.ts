@@ -49,6 +49,26 @@ describe('the real rules of redaction', () => {
   });
 });
 
+describe('what is odd about a message', () => {
+  const odd = 'POST / HTTP/1.1\r\nHost: a\r\nX-Session-Token: opensesame-1\r\n opensesame-2\r\nX-Auth-Token : opensesame-3\r\nTransfer-Encoding: chunked\r\n\r\n'
+    + '2;x=opensesame-4\r\nok\r\n0\r\nX-Session-Token: opensesame-5\r\nSet-Cookie: opensesame-6\r\n\r\n';
+  const answer = 'HTTP/1.1 103 Early Hints\r\nSet-Cookie: opensesame-7\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n';
+
+  it.each([1, 7, 4096])('hides no secret, read in parts of %i bytes', (size) => {
+    const input = [...parts('write', odd, size), ...parts('read', answer, size)];
+    const live = analyze(input, { locateSecrets });
+    const raw = analyze(input, { locateSecrets, raw: true });
+    const written = Buffer.concat(raw.chunks.flatMap(({ data }) => (data.event === 'DATA' ? [data.payload] : []))).toString('latin1');
+    for (const text of [written, JSON.stringify(live.derived)]) expect(text).not.toMatch(/opensesame/);
+    expect(live.derived).toMatchObject([{
+      state: 'complete', request_trailers: [['X-Session-Token', '*'.repeat(12)], ['Set-Cookie', '*'.repeat(12)]],
+      interim: [{ status: 103, headers: { 'set-cookie': ['*'.repeat(12)] } }], redacted: 6,
+    }]);
+    expect(raw.derived).toEqual(live.derived);
+    expect(analyze(raw.chunks, { locateSecrets }).derived).toEqual(live.derived);
+  });
+});
+
 const packed = gzipSync(Buffer.from(JSON.stringify({ api_key: KEY })));
 const plain = Buffer.from('\n\x05hello');
 

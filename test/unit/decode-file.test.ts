@@ -65,7 +65,7 @@ function ioRecord(fields: HeaderFields & { readonly file: bigint; readonly fd: n
   return bytes;
 }
 
-const changes = (events: readonly Event[]): FileChange[] => events.flatMap(({ data }) => ('flags' in data ? [data] : []));
+const changes = (events: readonly Event[]): FileChange[] => events.flatMap(({ data }) => ('created' in data ? [data] : []));
 const totals = (events: readonly Event[]): FileIo[] => events.flatMap(({ data }) => ('read_calls' in data ? [data] : []));
 
 describe('a path of a program', () => {

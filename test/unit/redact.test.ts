@@ -57,6 +57,8 @@ describe('a head', () => {
     'GET / HTTP/1.1\r\nX-Custom-Token: ‹t›\r\nX-Client-Secret: ‹s›\r\nApi-Key: ‹k›\r\nX-Session-Token: ‹z›\r\n\r\n',
     'GET / HTTP/1.1\r\nOcp-Apim-Subscription-Key: ‹k›\r\nX-Functions-Key: ‹f›\r\nX-Hub-Signature: ‹s›\r\napi_key: ‹a›\r\nX-Forwarded-Authorization: Bearer ‹b›\r\nX-Auth: ‹c›\r\n\r\n',
     'GET /cb?code=‹4/0AbcdefghijklmnopqrstuVW›&state=1&sessionid=‹abc›;jsessionid=‹def› HTTP/1.1\r\n\r\n',
+    'GET / HTTP/1.1\r\nX-Session-Token: ‹z›\r\n ‹folded›\r\n\t‹twice more›\r\nX-A: b\r\n c\r\n\r\n',
+    'GET / HTTP/1.1\r\nX-Session-Token : ‹z›\r\n\r\n',
   ])('%#', (head) => expectMasked('head', head));
 
   test.each([

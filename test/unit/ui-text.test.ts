@@ -4,6 +4,7 @@ import { decodeBase64, flatJson, hexLines, previewJson, readBody, splitStream } 
 import { toCurl } from '../../ui/src/lib/curl.ts';
 import { commandLine, formatBytes, formatDuration, plural, shellQuote } from '../../ui/src/lib/format.ts';
 import { KEY_BINDINGS, commandOf } from '../../ui/src/lib/keys.ts';
+import { interim, oddities, trailers } from '../../ui/src/lib/read.ts';
 import { programLabel } from '../../ui/src/lib/program.ts';
 import { EMPTY_STATE, type UrlState, formatUrl, parseUrl } from '../../ui/src/lib/url-state.ts';
 
@@ -21,6 +22,22 @@ describe('formatting', () => {
   it('quotes for a shell', () => {
     expect([shellQuote('a-b'), shellQuote(''), shellQuote("it's")]).toEqual(['a-b', "''", "'it'\\''s'"]);
     expect(commandLine(['sh', '-c', 'a | b'])).toBe("sh -c 'a | b'");
+  });
+});
+
+describe('an exchange', () => {
+  it('shows what came before and after its messages, and what is odd about them', () => {
+    const data = {
+      flags: ['request.lengths-differ'], interim: [{ status: 103, headers: { link: ['</a>', '</b>'] }, since_request_ms: 2 }],
+      request_trailers: [], response_trailers: [['Digest', 'x'], ['digest', 'y']],
+    };
+    expect(oddities(data)).toEqual(['request: lengths differ']);
+    expect(interim(data)).toEqual([{ status: 103, headers: [['link', '</a>'], ['link', '</b>']], sinceRequestMs: 2 }]);
+    expect([trailers(data, 'request'), trailers(data, 'response')]).toEqual([[], [['Digest', 'x'], ['digest', 'y']]]);
+  });
+
+  it('of an older capture has none of it', () => {
+    expect([oddities({}), interim({}), trailers({}, 'request')]).toEqual([[], [], []]);
   });
 });
 

@@ -46,7 +46,30 @@ export function records(data: Data, name: string): readonly Data[] {
 export function headers(data: Data, side: 'request' | 'response'): readonly (readonly [string, string])[] {
   const list = data[`${side}_header_list`];
   if (Array.isArray(list) && list.length > 0) return list.flatMap(headerPair);
-  const map = data[`${side}_headers`];
+  return headerMap(data[`${side}_headers`]);
+}
+
+/** Fields after the body. */
+export function trailers(data: Data, side: 'request' | 'response'): readonly (readonly [string, string])[] {
+  const list = data[`${side}_trailers`];
+  return Array.isArray(list) ? list.flatMap(headerPair) : [];
+}
+
+/** Responses of status 1xx before the real one, as lines to be shown. */
+export function interim(data: Data): readonly { readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly sinceRequestMs: number | null }[] {
+  return records(data, 'interim').map((one) => ({
+    status: number(one, 'status'), headers: headerMap(one['headers']), sinceRequestMs: numberOrNull(one, 'since_request_ms'),
+  }));
+}
+
+/** What is odd about the messages, in words: `request: lengths differ`. */
+export function oddities(data: Data): readonly string[] {
+  const flags = data['flags'];
+  if (!Array.isArray(flags)) return [];
+  return flags.map((one) => String(one).replace('.', ': ').replaceAll('-', ' '));
+}
+
+function headerMap(map: unknown): readonly (readonly [string, string])[] {
   if (typeof map !== 'object' || map === null) return [];
   return Object.entries(map).flatMap(([name, values]) =>
     (Array.isArray(values) ? values : [values]).map((value) => [name, String(value)] as const));
