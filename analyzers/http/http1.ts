@@ -5,7 +5,7 @@
 import type { Direction } from '../../src/event.ts';
 import { FRAMING, type Framing, framingOf } from '../http1/framing.ts';
 import { reasonOf } from '../http1/head.ts';
-import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, isSeeking, makeOpaque, skip } from '../http1/parser.ts';
+import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, giveUpBody, isSeeking, makeOpaque, skip } from '../http1/parser.ts';
 import { BAD_CHUNK, BAD_SIZE } from '../http1/state.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
@@ -141,6 +141,7 @@ function onRequest(http: Http1, direction: Direction, from: MaskedHead): Framing
   const { channel } = http;
   const lane = laneOf(http, direction, 0);
   tellOtherKind(http, direction, 'response');
+  endOrphan(http, otherLane(http, direction));
   const framing = framingOf(from.head, null);
   const request = createMessage(channel, direction, from, lane.first, framing);
   const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
@@ -194,9 +195,22 @@ function orphan(http: Http1, lane: Lane): Exchange {
 }
 
 /** Where the message ends cannot be told. */
-function onUnframed(http: Http1, lane: Lane, { head }: Message): void {
-  const { fault } = head.length;
-  breakOff(http, lane, fault === null ? 'body length cannot be told' : reasonOf(fault));
+function onUnframed(http: Http1, lane: Lane, { head, fault }: Message): void {
+  const { fault: flag } = head.length;
+  const reason = fault ?? (flag === null ? 'body length cannot be told' : reasonOf(flag));
+  breakOff(http, lane, reason);
+  http.pairing.loss = reason;
+  if (head.kind === 'response') loseResponses(http.pairing, { before: http.exchanges, swallowed: false });
+  else if (head.flags.length > 0) http.pairing.doubt ??= reason;
+}
+
+/**
+ * A client has the whole answer before it asks again. That of a request which was not captured may
+ * have had no body, whatever its length says: as to HEAD.
+ */
+function endOrphan(http: Http1, lane: Lane | null): void {
+  if (lane === null || lane.exchange === null || lane.exchange.request !== null || !giveUpBody(lane.parser)) return;
+  breakOff(http, lane, 'end of the response is not sure');
 }
 
 /** The message of the lane has ended, whole or not. Returns its exchange. */

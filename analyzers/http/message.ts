@@ -5,6 +5,7 @@
 import type { Direction, HeaderList, HttpFlag, SecretMarks } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
+import { isReadable } from '../coding/readable.ts';
 import { compressedRanges } from '../grpc/compressed.ts';
 import { decodeLines, readFields } from '../http1/fields.ts';
 import { type Head, parseHead, reasonOf } from '../http1/head.ts';
@@ -233,11 +234,23 @@ function searchBody(channel: Channel, message: Message): void {
   const { locate } = channel.environment;
   if (message.searched || locate === undefined || message.body.length === 0) return;
   message.searched = true;
+  if (!tellsCoding(message.head) && !isReadable(keptBytes(message.body))) {
+    channel.environment.counters.add('coding_unknown');
+    maskBody(channel, message, [{ start: 0, end: message.body.length }]);
+    return;
+  }
   const [type] = message.head.headers['content-type'] ?? [];
   const compressed = compressedRanges(keptBytes(message.body), type, message.fault === null);
   channel.environment.counters.add('grpc_compressed', compressed.length);
   maskBody(channel, message, compressed);
   maskBody(channel, message, locate('body', keptBytes(message.body)));
+}
+
+/** False where fields of the head are not known, so that one of them may name a coding. */
+function tellsCoding({ version, fault, list }: Head): boolean {
+  if (version !== '2') return true;
+  const isMissing = fault !== null && list.length === 0;
+  return !isMissing && !list.some(([name, value]) => name === null || (value === null && name === 'content-encoding'));
 }
 
 function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {

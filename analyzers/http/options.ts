@@ -21,7 +21,7 @@ export const HTTP_COUNTERS = [
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun', 'interim_overrun', 'chunk_extensions',
   'sse_events', 'sse_truncated', 'sse_unfinished',
-  ...CODING_COUNTERS,
+  ...CODING_COUNTERS, 'coding_unknown',
   'masked', 'secrets_unlisted', 'withheld_chunks', 'withheld_bytes', 'held_full',
 ] as const;
 export type HttpCounter = (typeof HTTP_COUNTERS)[number];

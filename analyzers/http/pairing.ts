@@ -29,12 +29,14 @@ export interface Pairing {
   swallowed: boolean;
   /** What was lost last. */
   loss: string;
+  /** The end of a request could not be told: the server may see others in it than we do, answered whenever. */
+  doubt: string | null;
 }
 
 export type OnGivenUp = (exchange: Exchange) => void;
 
 export function createPairing(): Pairing {
-  return { waiting: [], pipelines: false, last: null, overlaps: false, answered: false, turn: 0, unsureFrom: Infinity, swallowed: false, loss: 'beginning of the connection not captured' };
+  return { waiting: [], pipelines: false, last: null, overlaps: false, answered: false, turn: 0, unsureFrom: Infinity, swallowed: false, loss: 'beginning of the connection not captured', doubt: null };
 }
 
 /** `afterLoss`: what came right before it was lost, and may have had requests in it. */
@@ -47,6 +49,7 @@ export function addRequest(p: Pairing, exchange: Exchange, afterLoss: boolean): 
     p.turn = exchange.number;
     if (!p.overlaps && p.waiting.length === 0) p.unsureFrom = Infinity;
   }
+  if (p.doubt !== null) exchange.unsure = `paired after a request with an end that is not sure: ${p.doubt}`;
   if (afterLoss) p.unsureFrom = Math.min(p.unsureFrom, exchange.number);
   p.waiting.push(exchange);
 }

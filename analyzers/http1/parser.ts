@@ -12,7 +12,7 @@ import { isUpper } from './bytes.ts';
 import { endOfPart, stepBody, stepChunkEnd, stepChunkExtension, stepChunkSize } from './framed.ts';
 import { couldStart, dropGathered, fail, gather, isGathering, stepLines, stepStart } from './lines.ts';
 import type { MessageKind } from './start-line.ts';
-import { AT, BAD_CHUNK, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, seekFresh, startGathering } from './state.ts';
+import { AT, BAD_CHUNK, GAP, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, seekFresh, startGathering } from './state.ts';
 
 export { type Http1Handler, type Http1Limits, type Http1Parser, createHttp1Parser } from './state.ts';
 
@@ -48,10 +48,17 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
   }
   const { tentative } = p;
   // Withheld bytes are those that made no sense when they were there.
-  const reason = withheld ? faultOf(p.state) : `gap of ${count} bytes`;
+  const reason = withheld ? faultOf(p.state) : `${GAP}${count} bytes`;
   dropGathered(p);
   seekFresh(p);
   if (!tentative) p.handler.onLost(reason, false);
+}
+
+/** The body being read may have ended before, where only the request would tell. Returns whether it was given up. */
+export function giveUpBody(p: Http1Parser): boolean {
+  if (p.state !== AT.length && p.state !== AT.untilClose) return false;
+  seekFresh(p);
+  return true;
 }
 
 function faultOf(state: Place): string {

@@ -57,6 +57,7 @@ export type Place = (typeof AT)[keyof typeof AT];
 
 export const NOTHING = Buffer.alloc(0);
 export const NOT_HTTP = 'bytes that are no HTTP message';
+export const GAP = 'gap of ';
 export const BAD_CHUNK = 'malformed chunk';
 export const BAD_SIZE = 'chunk size beyond what can be counted';
 export const LONG_TRAILERS = 'trailers over the limit';

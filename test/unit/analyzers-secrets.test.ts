@@ -1,5 +1,5 @@
 /** The HTTP operator with the real rules of redaction: what a masked capture says, read back from its file, is what was said live. */
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { locateSecrets } from '../../analyzers/redact.ts';
 import { toLine } from '../../src/event-json.ts';
@@ -94,6 +94,41 @@ data 1 end pad=3 | ${escaped(messages.subarray(30))}
 const web = Buffer.concat([
   Buffer.from(`POST /s/m HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web+proto\r\nContent-Length: ${messages.length}\r\n\r\n`), messages,
 ]);
+
+describe('a coded body whose head is not known', () => {
+  const secret = JSON.stringify({ api_key: KEY, more: `${TOKEN} `.repeat(20) });
+  const zstd = Buffer.from('28b52ffd0458a900007b226b6579223a22736b2d616e742d7365637265742d30303122', 'hex');
+  const codings: readonly (readonly [string, Buffer])[] = [
+    ['gzip', gzipSync(secret)], ['deflate', deflateSync(secret)], ['raw deflate', deflateRawSync(secret)], ['br', brotliCompressSync(secret)],
+    ['br of a word', brotliCompressSync('opensesame')], ['zstd', zstd], ['gzip without its start', gzipSync(secret).subarray(10)],
+  ];
+
+  function frames(coded: Buffer, head: string): Buffer {
+    const half = Math.ceil(coded.length / 2);
+    return framesOf(`${head}
+data 1 | ${escaped(coded.subarray(0, half))}
+data 1 end | ${escaped(coded.subarray(half))}
+headers 3
+  :status: 200
+data 3 end | plain
+`, unescape);
+  }
+
+  const heads = [['missing', 'data 1 | \nsettings'], ['of unknown fields', 'headers 1\n  :status: 200\n  #70']] as const;
+  it.each(codings.flatMap(([name, coded]) => heads.map(([what, head]) => ({ name, coded, what, head }))))('$name, head $what: is masked whole', ({ coded, head }) => {
+    const bytes = frames(coded, head);
+    for (const size of [1, 9, 4096]) {
+      const input = parts('read', bytes, size).map((event) => ({ ...event, data: { ...event.data, position: ('position' in event.data ? event.data.position : 0) + 5000 } }) as TlsEvent);
+      const live = analyze(input, { locateSecrets });
+      const raw = analyze(input, { locateSecrets, raw: true });
+      const written = Buffer.concat(raw.chunks.flatMap(({ data }) => (data.event === 'DATA' ? [data.payload] : [])));
+      for (let at = 0; at + 10 <= coded.length; at++) expect(written.includes(coded.subarray(at, at + 10))).toBe(false);
+      expect(live.derived).toMatchObject([{ response_body: '*'.repeat(coded.length), response_body_encoding: 'utf8' }, { response_body: 'plain', status: 200 }]);
+      expect(raw.derived).toEqual(live.derived);
+      expect(analyze(raw.chunks, { locateSecrets }).derived).toEqual(live.derived);
+    }
+  });
+});
 
 describe('compressed messages of gRPC', () => {
   it.each([
