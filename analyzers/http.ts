@@ -1,7 +1,7 @@
 /**
  * The operator that finds HTTP in plaintext, of TLS and of bare sockets: passes every event on, and adds
- * one `http` event for each exchange when it is complete and one `sse` event
- * for each event of a stream when it arrives. What it does with bytes is in
+ * one `http` event for each exchange when it is complete, one `sse` event
+ * for each event of a stream and one `websocket` event for each message when it arrives. What it does with bytes is in
  * `http/`; this file only ties it to a subscription.
  */
 import { Observable, type OperatorFunction, type Subscription, interval } from '../src/rx.ts';

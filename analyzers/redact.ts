@@ -2,13 +2,13 @@
  * Masks credentials with `*` at equal length, so that lengths in the text stay
  * true and masking twice changes nothing. Each is named in the `secrets` of its event.
  *
- * Live, `http` and `sse` events and raw `tls` chunks come masked from the http
+ * Live, `http`, `sse` and `websocket` events and raw `tls` chunks come masked from the http
  * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio. A
  * replay asks it to mask derived events too, because their capture may have been
  * made without redaction. A secret that two stdio calls share is not seen.
  */
 import { map, type MonoTypeOperatorFunction } from '../src/rx.ts';
-import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding } from '../src/event.ts';
+import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding, WebsocketData } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
 import { optionBefore, rangesInArgument } from './redact/arguments.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
@@ -31,7 +31,7 @@ export interface RedactOptions {
   readonly counters?: RedactCounters;
   /** Names what is masked, in the `secrets` of its event. */
   readonly fingerprint?: Fingerprint;
-  /** Mask `http` and `sse` events, too. */
+  /** Mask `http`, `sse` and `websocket` events, too. */
   readonly derived?: boolean;
 }
 
@@ -78,6 +78,8 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
         return derived ? { ...event, data: maskExchange(event.data) } : event;
       case 'sse':
         return derived ? { ...event, data: { ...event.data, url: maskText(event.data.url), data: maskText(event.data.data) } } : event;
+      case 'websocket':
+        return derived ? { ...event, data: maskWebsocket(event.data) } : event;
       default:
         return event;
     }
@@ -141,6 +143,15 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
       grpc: data.grpc === null ? null : maskGrpc(data.grpc),
       request_body: maskBody(data.request_body, data.request_body_encoding),
       response_body: maskBody(data.response_body, data.response_body_encoding),
+    };
+    return { ...masked, redacted: data.redacted + counters.get('masked_secrets') - before };
+  }
+
+  function maskWebsocket(data: WebsocketData): WebsocketData {
+    const before = counters.get('masked_secrets');
+    const masked = {
+      ...data, url: maskText(data.url), body: maskBody(data.body, data.body_encoding),
+      close_reason: data.close_reason === null ? null : maskText(data.close_reason),
     };
     return { ...masked, redacted: data.redacted + counters.get('masked_secrets') - before };
   }

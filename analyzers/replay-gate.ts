@@ -1,6 +1,6 @@
 /**
  * The replay rule: where a capture holds the chunks of a connection, its
- * `http` and `sse` events are computed again from them, so the recorded ones are
+ * `http`, `sse` and `websocket` events are computed again from them, so the recorded ones are
  * dropped; all others pass. Goes before `http`.
  */
 import { type MonoTypeOperatorFunction, filter } from '../src/rx.ts';
@@ -11,6 +11,6 @@ export function replayGate(connectionsWithRaw: ReadonlySet<string>): MonoTypeOpe
   return filter((event) => !isDerived(event) || !connectionsWithRaw.has(event.data.connection));
 }
 
-function isDerived(event: Event): event is Extract<Event, { source: 'http' | 'sse' }> {
-  return event.source === 'http' || event.source === 'sse';
+function isDerived(event: Event): event is Extract<Event, { source: 'http' | 'sse' | 'websocket' }> {
+  return event.source === 'http' || event.source === 'sse' || event.source === 'websocket';
 }

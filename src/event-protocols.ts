@@ -1,5 +1,5 @@
-/** What analyzers make of bytes: HTTP exchanges, events of their streams, and JSON-RPC calls. */
-import type { Masked, ProcessKey } from './event.ts';
+/** What analyzers make of bytes: HTTP exchanges, events of their streams, messages of WebSockets, and JSON-RPC calls. */
+import type { Direction, Masked, ProcessKey } from './event.ts';
 import type { GrpcData } from './event-grpc.ts';
 import type { Endpoint } from './event-net.ts';
 
@@ -122,6 +122,40 @@ export interface SseData extends Masked {
   /** Since the request's first byte. */
   readonly since_request_ms: number;
   readonly truncated: boolean;
+}
+
+/**
+ * One message of a WebSocket, or one control frame, emitted when its last byte arrived. `partial`: bytes of it are
+ * missing, or cannot be decoded; `aborted`: its connection ended first. Where a direction can be read no further, its last event says why.
+ */
+export interface WebsocketData extends Masked {
+  /** The one that opened it. */
+  readonly exchange: string;
+  readonly connection: string;
+  readonly url: string;
+  /** From 0, within the exchange, both directions together. */
+  readonly index: number;
+  readonly direction: Direction;
+  /** null when the event tells only that the direction can be read no further. */
+  readonly opcode: 'text' | 'binary' | 'close' | 'ping' | 'pong' | null;
+  /** Unmasked and decompressed. null when there was none, where it could not be decoded, and of a close. */
+  readonly body: string | null;
+  readonly body_encoding: TextEncoding;
+  /** As they were sent, heads of frames left out. */
+  readonly bytes: number;
+  /** Of a compressed message: bytes that came out. */
+  readonly decoded_bytes: number;
+  /** Frames that it came in. */
+  readonly fragments: number;
+  readonly compressed: boolean;
+  readonly truncated: boolean;
+  readonly close_code: number | null;
+  readonly close_reason: string | null;
+  readonly state: ExchangeState;
+  /** Why it is not `complete`. */
+  readonly reason: string | null;
+  /** How many secrets were masked in it. */
+  readonly redacted: number;
 }
 
 /** A process at the other end of a pipe. */

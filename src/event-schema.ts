@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type {
   Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, HttpFlag, InterimResponse, LogData, LossData, McpData, NetChunk, NetDns,
   NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
-  TlsChunk, TlsClose, TlsEndpoint, TlsHandshake,
+  TlsChunk, TlsClose, TlsEndpoint, TlsHandshake, WebsocketData,
 } from './event.ts';
 
 /*
@@ -168,6 +168,14 @@ const sse = z.object({
   last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(), ...masked,
 }) satisfies z.ZodType<SseData>;
 
+const websocket = z.object({
+  exchange: z.string(), connection: z.string(), url: z.string(), index: count, direction: z.enum(['read', 'write']),
+  opcode: z.enum(['text', 'binary', 'close', 'ping', 'pong']).nullable(), body: z.string().nullable(), body_encoding: encoding,
+  bytes: count, decoded_bytes: count, fragments: count, compressed: z.boolean(), truncated: z.boolean(),
+  close_code: count.nullable(), close_reason: z.string().nullable(), state: z.enum(['complete', 'aborted', 'partial']),
+  reason: z.string().nullable(), redacted: count, ...masked,
+}) satisfies z.ZodType<WebsocketData>;
+
 const mcp = z.object({
   kind: z.enum(['call', 'notification', 'reply']), call: z.string(), framing: z.enum(['line', 'content-length']), role: z.enum(['client', 'server']),
   target: z.string(), peer: z.object({ pid: count, comm: z.string(), process: key.nullable() }).nullable(),
@@ -197,7 +205,7 @@ export const dataSchemas = {
   tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
   file: z.discriminatedUnion('event', [fileChange, fileIo]),
   net: z.discriminatedUnion('event', [netSocket, netProtocol, netDns, netHello, netChunk, netEnd]),
-  stdio, signal, readline, http, sse, mcp, probe, loss, log,
+  stdio, signal, readline, http, sse, websocket, mcp, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 
 /** What every event has beside `timestamp`, `source` and `data`. */

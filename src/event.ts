@@ -8,7 +8,7 @@
  */
 import type { Endpoint, NetData } from './event-net.ts';
 import type { Errno, FileData } from './event-file.ts';
-import type { HttpData, McpData, SseData } from './event-protocols.ts';
+import type { HttpData, McpData, SseData, WebsocketData } from './event-protocols.ts';
 import type { Nanoseconds } from './time.ts';
 
 export type * from './event-file.ts';
@@ -295,6 +295,7 @@ export type ReadlineEvent = EventOf<'readline', ReadlineData>;
 export type StdioEvent = EventOf<'stdio', StdioData>;
 export type HttpEvent = EventOf<'http', HttpData>;
 export type SseEvent = EventOf<'sse', SseData>;
+export type WebsocketEvent = EventOf<'websocket', WebsocketData>;
 export type McpEvent = EventOf<'mcp', McpData>;
 export type ProbeEvent = EventOf<'probe', ProbeData>;
 export type LossEvent = EventOf<'loss', LossData>;
@@ -310,6 +311,7 @@ export type Event =
   | ReadlineEvent
   | HttpEvent
   | SseEvent
+  | WebsocketEvent
   | McpEvent
   | ProbeEvent
   | LossEvent
@@ -318,7 +320,7 @@ export type Event =
 export type Source = Event['source'];
 
 export const SOURCES = [
-  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'mcp', 'probe', 'loss', 'log',
+  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'websocket', 'mcp', 'probe', 'loss', 'log',
 ] as const satisfies readonly Source[];
 
 /** Ends an exhaustive switch: the compiler proves that nothing reaches it. */

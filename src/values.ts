@@ -150,7 +150,7 @@ export function parseComm(text: string): string {
 
 /** Sources that a user may choose; those about ourselves always come along. */
 export const SELECTABLE_SOURCES = [
-  'process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'mcp', 'signal', 'readline',
+  'process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'websocket', 'mcp', 'signal', 'readline',
 ] as const satisfies readonly Source[];
 
 /** Those that have to be asked for: `all` has them, the default has not. */

@@ -8,6 +8,7 @@
  *     GET / HTTP/1.1\r\n   escapes \r \n \t \\ \xHH; the line ends of the file do not count
  *     ```
  *     ```write frames      lines of HTTP/2 frames, as `frames.ts` reads them
+ *     ```write messages    lines of WebSocket frames, as `messages.ts` reads them
  *     ```read gap=100     100 bytes of that direction are lost before it; `at=100`: it begins there
  *     ```close            the connection is freed
  *     ```options {"limits": {"httpBodyBytes": 10}}
@@ -19,9 +20,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { from } from 'rxjs';
 import { type HttpOptions, http } from '../analyzers/http.ts';
-import type { Direction, Event, HttpEvent, SseEvent, TlsEvent } from '../src/event.ts';
+import type { Direction, Event, HttpEvent, SseEvent, TlsEvent, WebsocketEvent } from '../src/event.ts';
 import { nanoseconds } from '../src/time.ts';
 import { framesOf } from './frames.ts';
+import { messagesOf } from './messages.ts';
 
 export interface Block {
   readonly kind: 'write' | 'read' | 'close';
@@ -61,11 +63,16 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: info.includes(' frames') ? framesOf(body, unescape) : unescape(body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
+      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);
   return { name, blocks, options, expected };
+}
+
+function bytesOf(info: string, body: string): Buffer {
+  if (info.includes(' frames')) return framesOf(body, unescape);
+  return info.includes(' messages') ? messagesOf(body, unescape) : unescape(body);
 }
 
 function option(info: string, key: string): string | undefined {
@@ -161,11 +168,13 @@ export function analyze(events: readonly Event[], options: Partial<HttpOptions> 
   };
 }
 
-export function isDerived(event: Event): event is HttpEvent | SseEvent {
-  return event.source === 'http' || event.source === 'sse';
+type Derived = HttpEvent | SseEvent | WebsocketEvent;
+
+export function isDerived(event: Event): event is Derived {
+  return event.source === 'http' || event.source === 'sse' || event.source === 'websocket';
 }
 
-export function flat({ source, timestamp, pid, comm, process, session, data }: HttpEvent | SseEvent): Record<string, unknown> {
+export function flat({ source, timestamp, pid, comm, process, session, data }: Derived): Record<string, unknown> {
   return { source, timestamp: Number(timestamp) / 1e6, pid, comm, process, session, ...data };
 }
 

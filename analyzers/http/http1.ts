@@ -8,6 +8,7 @@ import { reasonOf } from '../http1/head.ts';
 import { type Http1Handler, type Http1Parser, createHttp1Parser, expectKind, feed, finish, giveUpBody, isSeeking, makeOpaque, skip } from '../http1/parser.ts';
 import { BAD_CHUNK, BAD_SIZE } from '../http1/state.ts';
 import type { MessageKind } from '../http1/start-line.ts';
+import { AT } from '../http1/state.ts';
 import { type Carrier, type Channel, carrierOf } from './channel.ts';
 import { type Exchange, type Interim, addInterim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type MaskedHead, type Message, addBody, addFlag, addTrailers, createMessage, endMessage, maskFields, missBody, openStream, readHead } from './message.ts';
@@ -251,7 +252,8 @@ function upgrade(http: Http1, lane: Lane): void {
   const exchange = endOf(http, lane, true);
   if (exchange === null || !isHttp2Upgrade(exchange)) emitWhenDone(http, exchange);
   abandon(http, 'connection changed its protocol');
-  leaveHttp(http, createSuccessor(http.channel, exchange));
+  const asking = otherLane(http, exchange?.response?.direction ?? 'read');
+  leaveHttp(http, createSuccessor(http.channel, exchange, asking !== null && asking.parser.state !== AT.start));
 }
 
 /** Requests beyond the limit: the pairing cannot be kept. */

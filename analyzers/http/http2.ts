@@ -118,7 +118,7 @@ function createHandler(http: Http2, direction: Direction): FrameHandler {
       lane().sniffing = startData(http, lane(), stream);
     },
     onData: (stream, bytes, start, end, position) => onData(http, lane(), stream, { bytes, start, end, position }),
-    onDataMissing: (stream, count, withheld) => onDataMissing(http, lane(), stream, { count, withheld }),
+    onDataMissing: (stream, count, withheld, position) => onDataMissing(http, lane(), stream, { count, withheld, position }),
     onDataEnd(number, ended) {
       settleSniff(http, lane(), number);
       if (ended) endStream(http, lane(), number);
@@ -313,6 +313,7 @@ function onData(http: Http2, lane: Lane, number: number, piece: Piece): void {
   const { bytes, start, end, position } = piece;
   const message = stream?.messages[direction] ?? null;
   if (stream !== undefined && stream.tunnel !== null) {
+    http.streams.settled?.begin(direction, number, position, position + end - start);
     stream.tunnel.data(direction, bytes.subarray(start, end), position, false);
   } else if (stream === undefined || message === null || message.done) {
     http.channel.environment.counters.add('opaque_bytes', end - start);
@@ -350,11 +351,17 @@ function take(http: Http2, stream: Stream, message: Message, { bytes, start, end
   addBody(stream.channel, message, bytes, start, end, position);
 }
 
-function onDataMissing(http: Http2, lane: Lane, number: number, { count, withheld }: { readonly count: number; readonly withheld: boolean }): void {
+interface Missing {
+  readonly count: number;
+  readonly withheld: boolean;
+  readonly position: number;
+}
+
+function onDataMissing(http: Http2, lane: Lane, number: number, { count, withheld, position }: Missing): void {
   settleSniff(http, lane, number);
   const stream = http.streams.open.get(number);
   if (stream === undefined) return;
   const message = stream.messages[lane.direction];
-  if (stream.tunnel !== null) stream.tunnel.missing(lane.direction, 0, count, withheld);
+  if (stream.tunnel !== null) stream.tunnel.missing(lane.direction, position, count, withheld);
   else if (message !== null && !message.done) missBody(stream.channel, message, count, withheld);
 }

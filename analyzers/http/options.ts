@@ -1,6 +1,6 @@
 /** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
 import type { SchedulerLike } from '../../src/rx.ts';
-import type { Event, HttpEvent, NetEvent, NetProtocol, SseEvent } from '../../src/event.ts';
+import type { Event, HttpEvent, NetEvent, NetProtocol, SseEvent, WebsocketEvent } from '../../src/event.ts';
 import { CODING_COUNTERS } from '../coding/decoder.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Counters } from '../../src/stats.ts';
@@ -21,6 +21,7 @@ export const HTTP_COUNTERS = [
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
   'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun', 'interim_overrun', 'chunk_extensions',
   'sse_events', 'sse_truncated', 'sse_unfinished',
+  'websockets', 'websocket_messages', 'websocket_partial', 'websocket_errors', 'websocket_lost',
   ...CODING_COUNTERS, 'coding_unknown',
   'masked', 'secrets_unlisted', 'withheld_chunks', 'withheld_bytes', 'held_full',
 ] as const;
@@ -51,7 +52,7 @@ export interface Budget {
   used: number;
 }
 
-export type DerivedEvent = HttpEvent | SseEvent | (NetEvent & { readonly data: NetProtocol });
+export type DerivedEvent = HttpEvent | SseEvent | WebsocketEvent | (NetEvent & { readonly data: NetProtocol });
 
 export interface Environment {
   readonly limits: HttpLimits;

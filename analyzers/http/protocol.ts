@@ -16,7 +16,7 @@ export interface End {
 export interface Protocol {
   /** Bytes of one direction, in order and without repeats. `fresh`: a call of the program began with them. */
   data(direction: Direction, bytes: Buffer, position: number, fresh: boolean): void;
-  /** Bytes of one direction that will never come, or (`withheld`) that the capture left out. */
+  /** Bytes of one direction that will never come, or (`withheld`) that the capture left out. How many may be unknown: Infinity, from 0 on. */
   missing(direction: Direction, position: number, count: number, withheld: boolean): void;
   /** Emits what is in progress. No call follows. */
   end(end: End): void;

@@ -23,8 +23,9 @@ export interface Stream {
   readonly suspect: Record<Direction, string | null>;
   readonly pushed: boolean;
   readonly interim: Interim[];
-  /** Reads what comes after a CONNECT that was granted. */
+  /** Reads what comes after a CONNECT that was granted, until both directions have ended. */
   tunnel: Protocol | null;
+  readonly tunnelEnded: Set<Direction>;
 }
 
 export interface Streams {
@@ -68,7 +69,7 @@ export function openStreamOf(streams: Streams, number: number, options: { readon
   }
   const stream: Stream = {
     number, id: options.id ?? `${channel.connection}#${number}`, channel: streams.settled?.channelOf(number) ?? channel,
-    messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, interim: [], tunnel: null,
+    messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, interim: [], tunnel: null, tunnelEnded: new Set(),
   };
   open.set(number, stream);
   return stream;
@@ -89,6 +90,7 @@ export function ownerOf(streams: Streams, stream: Stream): StreamOwner {
 /** A message has ended, whole. */
 export function endSide(streams: Streams, stream: Stream, direction: Direction): void {
   const message = stream.messages[direction];
+  if (stream.tunnel !== null) stream.tunnelEnded.add(direction);
   if (message === null || message.done) return;
   message.last = stream.channel.carrier.timestamp;
   if (isAsLongAsTold(message)) stream.suspect[direction] = null;
@@ -104,7 +106,10 @@ function isAsLongAsTold({ head, body }: Message): boolean {
 
 /** Closes the stream when its exchange is as whole as it can become. */
 export function closeWhenDone(streams: Streams, stream: Stream): void {
-  if (stream.tunnel !== null) return;
+  if (stream.tunnel !== null) {
+    if (stream.tunnelEnded.size === 2) close(streams, stream, 'stream ended');
+    return;
+  }
   const client = clientOf(streams);
   const request = stream.messages[client];
   const response = stream.messages[opposite(client)];
@@ -121,12 +126,23 @@ export function tunnelWhenGranted(streams: Streams, stream: Stream): void {
   const request = stream.messages[client];
   const response = stream.messages[opposite(client)];
   if (request?.head.method !== 'CONNECT' || response === null || response.head.status < 200 || response.head.status > 299) return;
+  const isEarly = request.body.total > 0;
   for (const direction of ['read', 'write'] as const) endSide(streams, stream, direction);
   const exchange = exchangeFrom(streams, stream);
   emitExchange(stream.channel, exchange, '');
-  stream.tunnel = createSuccessor(stream.channel, exchange);
+  stream.tunnel = createSuccessor(stream.channel, exchange, isEarly);
+  for (const direction of ['read', 'write'] as const) {
+    // Its first bytes may be in a gap: then it begins in the middle of something.
+    if (stream.suspect[direction] !== null) missTunnel(streams, stream, direction);
+  }
   stream.messages.read = null;
   stream.messages.write = null;
+}
+
+/** What the stream lost in a gap of the connection, if anything, nobody knows. */
+function missTunnel({ settled }: Streams, stream: Stream, direction: Direction): void {
+  stream.tunnel?.missing(direction, 0, Infinity, false);
+  settled?.end(direction, stream.number);
 }
 
 /** Ends what is in progress and emits the exchange. `reason`: why it is not whole. */
@@ -141,10 +157,10 @@ export function close(streams: Streams, stream: Stream, reason: string): void {
   for (const direction of ['read', 'write'] as const) {
     const message = stream.messages[direction];
     if (message !== null && !message.done) endMessage(stream.channel, message, false);
-    settled?.end(direction, stream.number);
   }
-  if (stream.tunnel !== null) stream.tunnel.end({ reason, clean: true });
-  else if (stream.messages.read !== null || stream.messages.write !== null) emitExchange(stream.channel, exchangeFrom(streams, stream), reason);
+  stream.tunnel?.end({ reason, clean: true });
+  for (const direction of ['read', 'write'] as const) settled?.end(direction, stream.number);
+  if (stream.tunnel === null && (stream.messages.read !== null || stream.messages.write !== null)) emitExchange(stream.channel, exchangeFrom(streams, stream), reason);
 }
 
 /** Frames of this direction are missing: what has not ended may have, and what has not begun too. */
@@ -152,6 +168,7 @@ export function suspectAll(streams: Streams, direction: Direction, reason: strin
   streams.whole[direction] = false;
   for (const stream of streams.open.values()) {
     if (stream.messages[direction]?.done !== true) stream.suspect[direction] ??= reason;
+    if (stream.tunnel !== null) missTunnel(streams, stream, direction);
   }
   // What waited for its request will not see it.
   for (const stream of streams.open.values()) closeWhenDone(streams, stream);

@@ -7,12 +7,17 @@ import type { Exchange } from './exchange.ts';
 import { createHttp2 } from './http2.ts';
 import { createOpaque } from './opaque.ts';
 import type { Protocol } from './protocol.ts';
+import { createWebsocket, isWebsocket } from './websocket.ts';
 
-/** `exchange` is over and was emitted, but for `isHttp2Upgrade`; null when its request was not told from others. */
-export function createSuccessor(channel: Channel, exchange: Exchange | null): Protocol {
+/**
+ * `exchange` is over and was emitted, but for `isHttp2Upgrade`; null when its request was not told from others.
+ * `isEarly`: bytes of the client's side came before, and were read as something else.
+ */
+export function createSuccessor(channel: Channel, exchange: Exchange | null, isEarly: boolean): Protocol {
   if (exchange !== null && isHttp2Upgrade(exchange)) {
     return createHttp2(channel, { client: exchange.request?.direction ?? null, upgraded: exchange });
   }
+  if (exchange !== null && isWebsocket(exchange)) return createWebsocket(channel, exchange, isEarly);
   channel.environment.counters.add('opaque_upgraded');
   return createOpaque(channel);
 }

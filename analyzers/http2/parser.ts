@@ -38,7 +38,7 @@ export interface FrameHandler {
   onBlock(block: Block): void;
   onDataFrame(stream: number): void;
   onData(stream: number, bytes: Buffer, start: number, end: number, position: number): void;
-  onDataMissing(stream: number, count: number, withheld: boolean): void;
+  onDataMissing(stream: number, count: number, withheld: boolean, position: number): void;
   /** The frame is whole. `ended`: it was the stream's last in this direction. */
   onDataEnd(stream: number, ended: boolean): void;
   onReset(stream: number, code: number): void;
@@ -120,7 +120,7 @@ export function skip(p: FrameParser, position: number, count: number, withheld: 
   const content = Math.min(count, p.content);
   p.content -= content;
   p.padding -= count - content;
-  if (content > 0) missContent(p, content, withheld);
+  if (content > 0) missContent(p, position, content, withheld);
   endWhenRead(p, position + count);
 }
 
@@ -262,9 +262,9 @@ function addToBlock(p: FrameParser, block: Block, bytes: Buffer, start: number, 
   block.kept = length;
 }
 
-function missContent(p: FrameParser, count: number, withheld: boolean): void {
+function missContent(p: FrameParser, position: number, count: number, withheld: boolean): void {
   const { frame, block, handler } = p;
-  if (frame.type === TYPE.data) handler.onDataMissing(frame.stream, count, withheld);
+  if (frame.type === TYPE.data) handler.onDataMissing(frame.stream, count, withheld, position);
   if (block === null) return;
   block.length += count;
   // What is withheld was there and could not be read, because of a gap perhaps: the gap is the reason.

@@ -18,11 +18,11 @@ const ENVELOPE = ['timestamp', 'source', 'pid', 'comm', 'id', 'process', 'sessio
 
 /** Every key of `data`, of whatever source; a test compares it with the schema. */
 export const DATA_KEYS: readonly string[] = [
-  'alpn', 'ancestors', 'answers', 'argv', 'build_id', 'bytes', 'call', 'cause', 'cgroup', 'code', 'connection', 'container', 'core_dumped',
-  'count', 'created', 'cwd', 'data', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
-  'exit_code', 'fault', 'fd', 'filename', 'flags', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'kind',
+  'alpn', 'ancestors', 'answers', 'argv', 'body', 'body_encoding', 'build_id', 'bytes', 'call', 'cause', 'cgroup', 'close_code', 'close_reason', 'code', 'compressed', 'connection', 'container', 'core_dumped',
+  'count', 'created', 'cwd', 'data', 'decoded_bytes', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
+  'exit_code', 'fault', 'fd', 'filename', 'flags', 'fragments', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'kind',
   'last_event_id', 'latency_ms', 'len', 'length', 'level', 'library', 'line', 'lost', 'message', 'method', 'mode', 'name', 'number', 'of',
-  'offset', 'ok', 'outcome', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
+  'offset', 'ok', 'opcode', 'outcome', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
   'peer_target', 'peers', 'place', 'position', 'ppid', 'protocol', 'pushed', 'read_bytes', 'read_calls', 'reason', 'redacted',
   'request_body', 'request_body_bytes', 'request_body_coding', 'request_body_encoding', 'request_body_truncated', 'request_decoded_bytes',
   'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'response_body', 'response_body_bytes', 'response_body_coding',

@@ -30,7 +30,7 @@ interface Alias {
   readonly passesOn: boolean;
 }
 
-const TLS: readonly Source[] = ['tls', 'http', 'sse'];
+const TLS: readonly Source[] = ['tls', 'http', 'sse', 'websocket'];
 const PROCESS: readonly Source[] = ['process', 'file'];
 
 const ALIASES: Readonly<Record<string, Alias>> = {

@@ -170,7 +170,7 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
 /** Process records are the frame of everything else: without them nothing has a session. */
 function familiesFor(sources: readonly Source[]): readonly ProgramFamily[] {
   const families: ProgramFamily[] = ['process'];
-  const wantsHttp = sources.includes('http') || sources.includes('sse');
+  const wantsHttp = (['http', 'sse', 'websocket'] as const).some((source) => sources.includes(source));
   if (wantsHttp || sources.includes('tls')) families.push('tls');
   if (wantsHttp || sources.includes('net')) families.push('net');
   if (sources.includes('file')) families.push('file');

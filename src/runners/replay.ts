@@ -91,7 +91,7 @@ export function createReplayRunner(options: ReplayOptions): Runner {
 export interface CapturePlan {
   /** Their exchanges are made anew from the chunks. */
   readonly recompute: ReadonlySet<string>;
-  /** A redacted capture has no compressed bodies, so what was recorded of these stays; nothing is made of their chunks. */
+  /** A redacted capture has no compressed bodies and messages, so what was recorded of these stays; nothing is made of their chunks. */
   readonly recorded: ReadonlySet<string>;
 }
 
@@ -101,7 +101,7 @@ export async function scanCapture(path: string): Promise<CapturePlan> {
   if (path !== '-') {
     for await (const lines of linesOf(path)) {
       for (const { text } of lines) {
-        if (text !== null && /"source":"(?:tls|net|http)"/.test(text)) see(text, seen);
+        if (text !== null && /"source":"(?:tls|net|http|websocket)"/.test(text)) see(text, seen);
       }
     }
   }
@@ -112,6 +112,7 @@ function see(text: string, { chunks, coded }: { readonly [Name in 'chunks' | 'co
   try {
     const { source, data } = parseLine(text);
     if (source === 'http' && (data.request_body_coding !== null || data.response_body_coding !== null)) coded.add(data.connection);
+    if (source === 'websocket' && data.compressed) coded.add(data.connection);
     if ((source === 'tls' || source === 'net') && data.event === 'DATA') chunks.add(data.connection);
   } catch {
     // The replay itself will name the line.

@@ -1,7 +1,7 @@
 /** One readable line per event: time, source, who, and a sentence. Pure. */
 import {
   assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type McpData, type NetChunk, type NetData, type ProcessData,
-  type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData,
+  type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData, type WebsocketData,
 } from '../event.ts';
 import { toDate } from '../time.ts';
 import { escapeText, fitColumns, formatBytes, formatDuration, quotePayload } from './text.ts';
@@ -14,7 +14,7 @@ export interface LineStyle {
 
 /** SGR codes: distinct on dark and light grounds. */
 const COLOURS: Readonly<Record<Source, string>> = {
-  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', mcp: '35', probe: '90', loss: '31', log: '33',
+  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', websocket: '34', mcp: '35', probe: '90', loss: '31', log: '33',
 };
 const BADGE_WIDTH = 7;
 /** Characters of free text in a line without a width. */
@@ -46,6 +46,7 @@ export function describe(event: Event): string {
     case 'stdio': return describeStdio(event.data);
     case 'http': return describeHttp(event.data);
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
+    case 'websocket': return describeWebsocket(event.data);
     case 'mcp': return describeMcp(event.data);
     case 'probe': {
       const { status, subject, library, path, method, reason } = event.data;
@@ -167,6 +168,20 @@ function describeHttp(data: HttpData): string {
     data.latency_ms === null ? '' : formatDuration(data.latency_ms),
     `${formatBytes(data.request_body_bytes)}→${formatBytes(data.response_body_bytes)}`,
     data.sse_events === null ? '' : `${data.sse_events} SSE events`,
+    data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
+  ];
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function describeWebsocket(data: WebsocketData): string {
+  const { body_encoding: encoding, body, close_code, close_reason } = data;
+  const parts = [
+    data.direction,
+    data.opcode ?? 'end',
+    close_code === null ? '' : `${close_code} ${escapeText(close_reason ?? '')}`.trimEnd(),
+    formatBytes(data.compressed ? data.decoded_bytes : data.bytes),
+    body === null ? '' : quotePayload(Buffer.from(body.slice(0, 2 * EXCERPT), encoding), EXCERPT),
+    data.truncated ? 'truncated' : '',
     data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
   ];
   return parts.filter((part) => part !== '').join(' ');

@@ -95,6 +95,11 @@ export function everySource(): Event[] {
       exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/', index: 0, event: 'message', data: '{"x":1}',
       last_event_id: null, retry_ms: null, since_request_ms: 12.25, truncated: false,
     }),
+    eventOf('websocket', {
+      exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/live', index: 0, direction: 'read', opcode: 'text', body: '{"x":1}',
+      body_encoding: 'utf8', bytes: 9, decoded_bytes: 7, fragments: 1, compressed: true, truncated: false, close_code: null, close_reason: null,
+      state: 'complete', reason: null, redacted: 0,
+    }),
     eventOf('mcp', {
       kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS }, id: 1,
       method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,

@@ -30,7 +30,8 @@ function end(direction: Direction, other: () => Duplex, onBytes: OnBytes): Duple
     setImmediate(() => {
       onBytes(direction, bytes, position);
       position += bytes.length;
-      other().push(bytes);
+      // A copy: who reads them may change them in place, as `ws` does.
+      other().push(Buffer.from(bytes));
       done();
     });
   }

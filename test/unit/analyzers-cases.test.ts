@@ -18,7 +18,7 @@ function* everySplit({ blocks }: Case): Generator<(block: number) => readonly nu
   }
 }
 
-for (const folder of ['http', 'http2', 'sse', 'coding']) {
+for (const folder of ['http', 'http2', 'sse', 'websocket', 'coding']) {
   describe(folder, { timeout: 240_000 }, () => {
     for (const one of readCases(folder)) {
       it(`${one.name}: expected events`, () => {
@@ -40,11 +40,13 @@ for (const folder of ['http', 'http2', 'sse', 'coding']) {
         const options = { ...one.options, locateSecrets };
         for (const cuts of [whole, byteByByte, (_block: number, length: number) => (length > 40 ? [17, 40] : [])]) {
           const live = analyze(chunksOf(one.blocks, cuts), options);
+          // What came compressed is not in a masked capture: a replay keeps what was recorded.
+          const recorded = new Set(live.derived.some((event) => event['compressed'] === true) ? ['c1'] : []);
           const raw = analyze(chunksOf(one.blocks, cuts), { ...options, raw: true });
           expect(raw.derived).toEqual(live.derived);
-          const replayed = analyze(raw.chunks, options);
-          expect(replayed.derived).toEqual(live.derived);
-          expect(JSON.stringify(replayed.derived)).not.toMatch(/secret-[a-z]/);
+          const replayed = analyze(raw.chunks, { ...options, recorded });
+          expect(replayed.derived).toEqual(recorded.size > 0 ? [] : live.derived);
+          expect(JSON.stringify(live.derived)).not.toMatch(/secret-[a-z]/);
           const written = raw.chunks.flatMap(({ data }) => (data.event === 'DATA' ? [data.payload] : []));
           expect(Buffer.concat(written).toString('latin1')).not.toMatch(/secret-[a-z]/);
           const again = analyze(raw.chunks, { ...options, raw: true });

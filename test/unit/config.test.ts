@@ -38,7 +38,7 @@ describe('settings', () => {
   it('have defaults without any file or variable', async () => {
     const { settings, file } = await load();
     expect(settings).toMatchObject({ port: 7395, ringSize: 16 * 1024 * 1024, redact: true, raw: false, hub: true, store: null });
-    expect(settings.sources).toEqual(['process', 'file', 'net', 'tls', 'stdio', 'http', 'sse', 'mcp']);
+    expect(settings.sources).toEqual(['process', 'file', 'net', 'tls', 'stdio', 'http', 'sse', 'websocket', 'mcp']);
     expect(file).toBeNull();
   });
 

@@ -1,0 +1,160 @@
+/** One message of a WebSocket while it arrives, over its frames; a control frame is a message of one. */
+import type { Direction, SecretMarks, WebsocketData } from '../../src/event.ts';
+import { type Frame, OPCODE } from '../websocket/frame.ts';
+import type { Inflater } from '../websocket/inflater.ts';
+import * as inflater from '../websocket/inflater.ts';
+import { maskedStars, unmask } from '../websocket/mask.ts';
+import { type Body, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes, releaseBody } from './body.ts';
+import type { Channel } from './channel.ts';
+import { joinMarks, withMarks } from '../redact/marks.ts';
+import { countMasked, fillRanges, secretsOf } from './mask.ts';
+
+/** In raw mode: where bytes of the body are on the wire, one for each frame of it, or part of one after a gap. */
+interface Piece {
+  readonly offset: number;
+  readonly position: number;
+  readonly frame: Frame;
+}
+
+export interface Message {
+  readonly direction: Direction;
+  readonly opcode: number;
+  readonly body: Body;
+  readonly inflater: Inflater | null;
+  /** null where nothing of it can be masked on the wire. */
+  readonly pieces: Piece[] | null;
+  /** Wire position from which on its bytes wait for their masks; null: none do. */
+  heldFrom: number | null;
+  fragments: number;
+  fault: string | null;
+  searched: boolean;
+  secrets: SecretMarks;
+}
+
+type Told = Pick<WebsocketData, 'opcode' | 'body' | 'body_encoding' | 'bytes' | 'decoded_bytes' | 'fragments' | 'compressed' | 'truncated'
+  | 'close_code' | 'close_reason' | 'redacted' | 'secrets'>;
+
+export const UNREADABLE = 'memory of the program could not be read';
+const PIECE_COST = 40;
+const NAMES: Readonly<Record<number, WebsocketData['opcode']>> = {
+  [OPCODE.text]: 'text', [OPCODE.binary]: 'binary', [OPCODE.close]: 'close', [OPCODE.ping]: 'ping', [OPCODE.pong]: 'pong',
+};
+
+export function createMessage(channel: Channel, direction: Direction, { opcode, position }: Frame, decoder: Inflater | null): Message {
+  if (decoder !== null) inflater.beginMessage(decoder);
+  return {
+    direction, opcode, body: createBody(), inflater: decoder,
+    pieces: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : [],
+    heldFrom: decoder === null ? position : null, fragments: 0, fault: decoder?.fault ?? null, searched: false, secrets: [],
+  };
+}
+
+/** Bytes of a frame of it, as they are on the wire. */
+export function addPayload(channel: Channel, message: Message, frame: Frame, bytes: Buffer, position: number): void {
+  const { body, direction } = message;
+  const plain = unmask(bytes, frame.key, position - frame.position);
+  if (message.inflater !== null) {
+    channel.hold?.unread(direction, position, position + bytes.length);
+    countBytes(body, bytes.length);
+    inflater.inflate(message.inflater, plain, (output) => keepDecoded(body, channel.environment, output));
+    return;
+  }
+  if (message.searched) {
+    countBytes(body, bytes.length);
+    channel.hold?.unread(direction, position, position + bytes.length);
+    return;
+  }
+  addPiece(channel, message, frame, position);
+  const before = body.length;
+  appendBody(body, channel.environment, plain, 0, plain.length, frame.fin && message.fragments === 1 ? frame.length : -1);
+  if (body.truncated) giveUp(channel, message, position + body.length - before, position + bytes.length);
+}
+
+/** `count` bytes of it are not there. */
+export function missPayload(channel: Channel, message: Message, count: number, withheld: boolean): void {
+  const { body } = message;
+  body.total += count;
+  if (!withheld || message.inflater !== null) {
+    spoil(message, withheld ? `${count} bytes are not in the capture` : `gap of ${count} bytes`);
+    return;
+  }
+  // Live, these bytes were seen and not kept: the replayed message says the same.
+  body.truncated = true;
+  search(channel, message);
+}
+
+/** Some of its bytes are not what was sent. */
+export function spoil(message: Message, reason: string): void {
+  message.fault ??= reason;
+  if (message.inflater !== null) inflater.loseContext(message.inflater, 'bytes of an earlier message are missing');
+}
+
+/** No more bytes of it come. Returns what it says. `whole`: its end was seen. */
+export function endMessage(channel: Channel, message: Message, whole: boolean): Told {
+  const { environment } = channel;
+  const { body, pieces } = message;
+  if (message.inflater !== null) {
+    if (whole) inflater.endMessage(message.inflater, (output) => keepDecoded(body, environment, output));
+    message.fault ??= message.inflater.fault;
+  }
+  search(channel, message);
+  const redacted = environment.locate === undefined ? 0 : countMasked(keptBytes(body));
+  const told = { ...textOf(message, !whole || body.truncated || message.fault !== null), redacted, ...withMarks(message.secrets) };
+  dropBytes(body, environment);
+  releaseBody(body, environment);
+  environment.bodies.used -= PIECE_COST * (pieces?.length ?? 0);
+  return told;
+}
+
+function addPiece(channel: Channel, { pieces, body }: Message, frame: Frame, position: number): void {
+  if (pieces === null) return;
+  const last = pieces.at(-1);
+  if (last !== undefined && last.frame === frame && position - last.position === body.seen - last.offset) return;
+  pieces.push({ offset: body.seen, position, frame });
+  channel.environment.bodies.used += PIECE_COST;
+}
+
+/** The bytes after what is kept are not searched for secrets, so they do not go into a capture. */
+function giveUp(channel: Channel, message: Message, start: number, end: number): void {
+  search(channel, message);
+  channel.hold?.unread(message.direction, start, end);
+}
+
+/** Finds and masks the secrets of what is kept, in the capture too. */
+function search(channel: Channel, message: Message): void {
+  const { locate } = channel.environment;
+  if (message.searched) return;
+  message.searched = true;
+  message.heldFrom = null;
+  if (locate === undefined || message.body.length === 0) return;
+  const ranges = locate('body', keptBytes(message.body));
+  if (ranges.length === 0) return;
+  message.secrets = joinMarks([], secretsOf(ranges), (count) => channel.environment.counters.add('secrets_unlisted', count));
+  fillRanges(ownBytes(message.body), ranges);
+  for (const { start, end } of ranges) maskWire(channel, message, start, end);
+}
+
+function maskWire({ hold }: Channel, { pieces, direction }: Message, start: number, end: number): void {
+  if (pieces === null || hold === null) return;
+  for (const [index, { offset, position, frame }] of pieces.entries()) {
+    const from = Math.max(start, offset);
+    const to = Math.min(end, pieces[index + 1]?.offset ?? Infinity);
+    if (from >= to) continue;
+    const wire = position + from - offset;
+    if (frame.key === null) hold.mask(direction, wire, wire + to - from);
+    else hold.replace(direction, wire, maskedStars(to - from, frame.key, wire - frame.position));
+  }
+}
+
+function textOf({ opcode, body, inflater: decoder, fragments }: Message, cut: boolean): Omit<Told, 'redacted'> {
+  const isClose = opcode === OPCODE.close;
+  const bytes = keptBytes(body);
+  const { text, encoding } = bodyText(body, cut);
+  return {
+    opcode: NAMES[opcode] ?? null, body: isClose ? null : text, body_encoding: isClose ? 'utf8' : encoding,
+    bytes: body.total, decoded_bytes: body.decoded, fragments, compressed: decoder !== null, truncated: body.truncated,
+    // What a close says after its code is text (RFC 6455 §5.5.1).
+    close_code: isClose && bytes.length > 1 ? bytes.readUInt16BE(0) : null,
+    close_reason: isClose && bytes.length > 2 ? bytes.toString('utf8', 2) : null,
+  };
+}
