@@ -182,6 +182,17 @@ describe('rows', () => {
     expect(toRow(event('mcp', 0, { ...call, state: 'aborted', latency_ms: null, peer: null, role: 'server' }), base)).toMatchObject({ note: 'aborted', tone: 'warn' });
   });
 
+  it('say of a WebSocket message which way it went and what it says', () => {
+    const message = { direction: 'read', opcode: 'text', body: '{"x":1}', body_encoding: 'utf8', bytes: 2048, state: 'complete', reason: null, exchange: 'c#1' };
+    expect(toRow(event('websocket', 0, message), base)).toMatchObject({ kind: 'text', title: '{"x":1}', note: 'in · 2 KiB', tone: 'plain', bytes: 2048, exchange: 'c#1' });
+    expect(toRow(event('websocket', 0, { ...message, direction: 'write', opcode: 'binary', body: 'AP8=', body_encoding: 'base64' }), base))
+      .toMatchObject({ title: 'AP8=', note: 'out · 2 KiB · base64' });
+    expect(toRow(event('websocket', 0, { ...message, opcode: 'close', body: null, bytes: 5, close_code: 1001, close_reason: 'bye' }), base))
+      .toMatchObject({ kind: 'close', title: '1001 bye', tone: 'plain' });
+    expect(toRow(event('websocket', 0, { ...message, opcode: null, body: null, bytes: 0, state: 'partial', reason: 'gap of 5 bytes' }), base))
+      .toMatchObject({ kind: 'end', title: 'gap of 5 bytes', note: 'in · partial', tone: 'warn' });
+  });
+
   it('stay on one line and never trust a field', () => {
     expect(stdio(0, 'a\r\n\u001b[1mb').title).toBe('a [1mb');
     for (const source of [...ROW_SOURCES, 'unheard-of']) {

@@ -126,6 +126,7 @@ function tickColour(palette: Palette, row: Row): string {
   if (row.tone === 'error') return palette.error;
   if (row.tone === 'warn') return palette.warn;
   if (row.source === 'sse') return palette.sse;
+  if (row.source === 'websocket') return palette.websocket;
   if (row.source === 'mcp') return palette.mcp;
   if (row.source === 'tls') return palette.tls;
   if (row.source === 'net') return palette.net;

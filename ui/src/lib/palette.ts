@@ -1,7 +1,7 @@
 /** The colour tokens of the style sheet, read for the canvas whenever the theme changes. */
 const TOKENS = [
   'bg', 'panel', 'raised', 'line', 'line-strong', 'text', 'muted', 'faint', 'accent', 'accent-soft', 'hover',
-  'process', 'process-soft', 'http', 'http-soft', 'sse', 'net', 'file', 'mcp', 'stdin', 'stdout', 'stderr', 'tls', 'error', 'error-soft', 'warn', 'warn-soft', 'loss', 'blind', 'on-bar',
+  'process', 'process-soft', 'http', 'http-soft', 'sse', 'net', 'file', 'mcp', 'websocket', 'stdin', 'stdout', 'stderr', 'tls', 'error', 'error-soft', 'warn', 'warn-soft', 'loss', 'blind', 'on-bar',
 ] as const;
 
 /** Tokens, and what is made of them once: asking for a style or making a pattern in each frame costs more than painting it. */

@@ -7,10 +7,11 @@ import { baseName, commandLine, formatBytes, formatDuration, oneLine } from './f
 import { summariseFile } from './row-file.ts';
 import { summariseMcp } from './row-mcp.ts';
 import { remoteOf, summariseNet } from './row-net.ts';
+import { summariseWebsocket } from './row-websocket.ts';
 import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
-export const ROW_SOURCES = ['process', 'http', 'sse', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
+export const ROW_SOURCES = ['process', 'http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
 export type RowSource = (typeof ROW_SOURCES)[number];
 export type Tone = 'plain' | 'warn' | 'error';
 
@@ -96,6 +97,7 @@ function summarise(source: RowSource, data: Data): Summary {
     case 'process': return summariseProcess(data);
     case 'http': return summariseHttp(data);
     case 'sse': return summariseSse(data);
+    case 'websocket': return summariseWebsocket(data);
     case 'mcp': return summariseMcp(data);
     case 'net': return summariseNet(data);
     case 'file': return summariseFile(data);
