@@ -145,7 +145,10 @@ function missTunnel({ settled }: Streams, stream: Stream, direction: Direction):
   settled?.end(direction, stream.number);
 }
 
-/** Ends what is in progress and emits the exchange. `reason`: why it is not whole. */
+/**
+ * Ends what is in progress and emits the exchange. `reason`: why it is not whole. A message as long as its head told is
+ * whole without its end: clients of Go reset a stream rather than wait for that.
+ */
 export function close(streams: Streams, stream: Stream, reason: string): void {
   const { open, closed, settled } = streams;
   open.delete(stream.number);
@@ -154,13 +157,14 @@ export function close(streams: Streams, stream: Stream, reason: string): void {
     if (closed.size <= CLOSED_STREAMS) break;
     closed.delete(oldest);
   }
-  for (const direction of ['read', 'write'] as const) {
-    const message = stream.messages[direction];
-    if (message !== null && !message.done) endMessage(stream.channel, message, false);
-  }
+  const messages = (['read', 'write'] as const).map((direction) => ({ direction, message: stream.messages[direction] }));
+  for (const { direction, message } of messages) if (message !== null && isAsLongAsTold(message)) endSide(streams, stream, direction);
+  const isWhole = messages.every(({ message }) => message?.done === true);
+  for (const { message } of messages) if (message !== null && !message.done) endMessage(stream.channel, message, false);
   stream.tunnel?.end({ reason, clean: true });
   for (const direction of ['read', 'write'] as const) settled?.end(direction, stream.number);
-  if (stream.tunnel === null && (stream.messages.read !== null || stream.messages.write !== null)) emitExchange(stream.channel, exchangeFrom(streams, stream), reason);
+  if (stream.tunnel !== null || (stream.messages.read === null && stream.messages.write === null)) return;
+  emitExchange(stream.channel, exchangeFrom(streams, stream), isWhole ? '' : reason);
 }
 
 /** Frames of this direction are missing: what has not ended may have, and what has not begun too. */

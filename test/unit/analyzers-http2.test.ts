@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { createHttpCounters } from '../../analyzers/http.ts';
 import type { Direction, TlsEvent } from '../../src/event.ts';
-import { type Case, analyze, chunk, chunksOf, readCases } from '../cases.ts';
+import { type Case, analyze, chunk, chunksOf, readCases, unescape } from '../cases.ts';
+import { framesOf } from '../frames.ts';
 import { generator, type Random } from '../helpers/random.ts';
 import { recordHttp2 } from '../helpers/http2-traffic.ts';
 import type { TrafficRecord as Recorded } from '../helpers/recorded-pair.ts';
@@ -138,6 +139,21 @@ function touchedExchanges(records: readonly Recorded[], dropped: readonly Record
   }
   return touched;
 }
+
+describe('a reset after the last byte of the body', () => {
+  // As clients of Go send it, which do not wait for the end of a body that is as long as its head told.
+  const write = ['preface\nsettings\nheaders 1 end\n  :method: GET\n  :path: /1\n', 'reset 1 5\n'].map((text) => framesOf(text, unescape));
+  const read = framesOf('settings\nheaders 1\n  :status: 200\n  content-length: 5\ndata 1 | whole\n', unescape);
+  const [asked = read, reset = read] = write;
+
+  it('leaves the exchange complete', () => {
+    const { derived } = analyze([
+      chunk({ direction: 'write', bytes: asked, position: 0 }), chunk({ direction: 'read', bytes: read, position: 0 }),
+      chunk({ direction: 'write', bytes: reset, position: asked.length }),
+    ]);
+    expect(exchanges(derived)).toMatchObject([{ state: 'complete', reason: null, response_body: 'whole' }]);
+  });
+});
 
 describe('random frames', { timeout: 240_000 }, () => {
   const texts = cases.flatMap(({ blocks }) => blocks.map(({ kind, bytes }) => ({ kind, bytes }))).filter(({ kind }) => kind !== 'close');
