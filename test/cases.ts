@@ -24,6 +24,7 @@ import type { Direction, Event, HttpEvent, SseEvent, TlsEvent, WebsocketEvent } 
 import { nanoseconds } from '../src/time.ts';
 import { framesOf } from './frames.ts';
 import { messagesOf } from './messages.ts';
+import { ROOT } from './helpers/files.ts';
 
 export interface Block {
   readonly kind: 'write' | 'read' | 'close';
@@ -39,10 +40,10 @@ export interface Case {
   readonly expected: readonly Record<string, unknown>[];
 }
 
-const folder = new URL('./cases/', import.meta.url);
+const folder = join(ROOT, 'test/cases');
 
 export function readCases(name: string): Case[] {
-  const path = join(folder.pathname, name);
+  const path = join(folder, name);
   return readdirSync(path).filter((file) => file.endsWith('.md')).toSorted()
     .flatMap((file) => parseCases(readFileSync(join(path, file), 'utf8'), file));
 }
