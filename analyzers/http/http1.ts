@@ -237,14 +237,13 @@ function breakOff(http: Http1, lane: Lane, reason: string): void {
 
 function onLost(http: Http1, lane: Lane, reason: string, sinceStart: boolean): void {
   http.channel.environment.counters.add('resynchronised');
-  const swallowed = lane.message === null;
   if (lane.message !== null && reason === BAD_CHUNK) addFlag(lane.message, 'malformed-chunk');
   if (lane.message !== null && reason === BAD_SIZE) addFlag(lane.message, 'chunk-size-overflow');
   lane.interim = [];
   breakOff(http, lane, reason);
   const before = sinceStart ? lane.firstNumber : http.exchanges;
   http.pairing.loss = reason;
-  if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed });
+  if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed: true });
 }
 
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */

@@ -3,9 +3,10 @@
  * first out, as long as nothing is lost.
  *
  * After a loss it has to be inferred anew. A client that was not seen to pipeline sends a request when it has the response
- * to the one before: so the next response answers the last request. One that pipelines sends
- * its requests in turns, the next when all of the one before are answered, unless it was seen to do otherwise: so nothing
- * is known within a turn, and all before it are answered. What cannot be told is not paired.
+ * to the one before; one that pipelines sends its requests in turns, the next when all of the one before are answered, unless
+ * it was seen to do otherwise. So all before the last turn, or the last request, are answered. The last may be answered in what
+ * was lost, too, and the next response be to a request that was lost with it: a full ring loses both. What cannot be told
+ * is not paired, and the next request is in step again.
  */
 import type { Nanoseconds } from '../../src/time.ts';
 import type { Exchange } from './exchange.ts';
@@ -25,7 +26,7 @@ export interface Pairing {
   turn: number;
   /** Requests from this number on may come after some that were not seen. */
   unsureFrom: number;
-  /** Where responses were lost, one of them began. */
+  /** Where responses were lost, that to the last request may be among them. */
   swallowed: boolean;
   /** What was lost last. */
   loss: string;
@@ -56,8 +57,8 @@ export function addRequest(p: Pairing, exchange: Exchange, afterLoss: boolean): 
 
 /** The request that the response just begun answers, or undefined where that is not known. */
 export function takeRequest(p: Pairing, onGivenUp: OnGivenUp): Exchange | undefined {
-  const { swallowed } = p;
   const [first] = p.waiting;
+  const { swallowed } = p;
   p.answered = true;
   p.swallowed = false;
   if (first === undefined) return undefined;
@@ -74,7 +75,7 @@ function takeAfterLoss(p: Pairing, swallowed: boolean, onGivenUp: OnGivenUp): Ex
   older.forEach(onGivenUp);
   const [first] = p.waiting;
   if (first === undefined || first.suspect === null) return p.waiting.shift();
-  if (p.waiting.length > 1 || (older.length === 0 && swallowed)) return giveUp(p, onGivenUp);
+  if (p.waiting.length > 1 || swallowed) return giveUp(p, onGivenUp);
   first.suspect = null;
   return p.waiting.shift();
 }

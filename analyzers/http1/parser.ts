@@ -51,7 +51,8 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
   const reason = withheld ? faultOf(p.state) : `${GAP}${count} bytes`;
   dropGathered(p);
   seekFresh(p);
-  if (!tentative) p.handler.onLost(reason, false);
+  // What began as a message, and was not sure to be one, may have been one.
+  if (!tentative || !withheld) p.handler.onLost(reason, false);
 }
 
 /** The body being read may have ended before, where only the request would tell. Returns whether it was given up. */
