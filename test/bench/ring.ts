@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { CAPTURE_DEFAULTS, loadAddon, type Batch, type Capture } from '../../src/addon.ts';
-import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
+import { COUNTER, COUNTER_SOURCE, RECORD_KIND, SIZE } from '../../src/decode/layout.ts';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
 import { readReport, runProgram } from './run-program.ts';
 
@@ -21,8 +21,7 @@ const PACED_PER_SECOND = 1_100_000;
 const UNPACED = 0;
 const RECORD_BYTES = 256;
 /** What is left of the record after struct stdio_data. */
-export const CHUNK_BYTES = RECORD_BYTES - 112;
-const RECORD_STDIO_DATA = 32;
+export const CHUNK_BYTES = RECORD_BYTES - SIZE.stdio_data;
 const PER_MICROSECOND = 1000;
 
 export const ringBench: Bench = {
@@ -148,7 +147,7 @@ function countRecords(batch: Batch): number {
   for (let offset = 0; offset < batch.length;) {
     const size = batch.readUInt32LE(offset);
     if (size === 0) throw new Error('a record of no size');
-    if (size === RECORD_BYTES && batch.readUInt16LE(offset + 4) === RECORD_STDIO_DATA) found += 1;
+    if (size === RECORD_BYTES && batch.readUInt16LE(offset + 4) === RECORD_KIND.RECORD_STDIO_DATA) found += 1;
     offset += size;
   }
   return found;
@@ -160,7 +159,7 @@ function walkFloor(): number {
   const source = Buffer.alloc(RECORD_BYTES * perBatch);
   for (let offset = 0; offset < source.length; offset += RECORD_BYTES) {
     source.writeUInt32LE(RECORD_BYTES, offset);
-    source.writeUInt16LE(RECORD_STDIO_DATA, offset + 4);
+    source.writeUInt16LE(RECORD_KIND.RECORD_STDIO_DATA, offset + 4);
   }
   const target = Buffer.alloc(source.length);
   const cpu = process.cpuUsage();

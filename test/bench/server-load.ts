@@ -116,5 +116,6 @@ export function stopServer(directory: string): void {
   const file = join(directory, 'server.pid');
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8'));
-  if (pid > 0) process.kill(pid, 'SIGQUIT');
+  // The one that a trace launched ends with it, and leaves its file.
+  if (pid > 0 && existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGQUIT');
 }
