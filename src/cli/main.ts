@@ -103,10 +103,10 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
   }
 }
 
-async function served(options: OutputOptions, run: () => Promise<number>): Promise<number> {
-  if (!options.serve) return run();
+async function served(options: OutputOptions, runCommand: () => Promise<number>): Promise<number> {
+  if (!options.serve) return runCommand();
   const { serveAfter } = await import('./serve-after.ts');
-  return serveAfter(options, run);
+  return serveAfter(options, runCommand);
 }
 
 function settingFlags(flags: CommandFlags) {

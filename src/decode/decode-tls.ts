@@ -26,13 +26,13 @@ export interface TlsDecoder {
 export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
   const connections = createConnections(identity);
 
-  function eventOf({ view, offset, process }: RecordView, data: TlsData): TlsEvent {
+  function eventOf({ view, offset, process }: RecordView, told: TlsData): TlsEvent {
     return {
       timestamp: clock.toEpoch(view.getBigUint64(offset + HEADER.time_ns, true)),
       source: 'tls',
       pid: process.pid,
       comm: process.comm,
-      data,
+      data: told,
       id: identity.nextId(),
       process: process.key,
       session: process.session,

@@ -154,8 +154,8 @@ describe('compressed messages of gRPC', () => {
 
   it('are covered to the end where bytes before them are missing', () => {
     const bytes = called('  content-type: application/grpc');
-    const body = bytes.length - messages.length;
-    const gap = body - 10;
+    const bodyAt = bytes.length - messages.length;
+    const gap = bodyAt - 10;
     const input = [
       chunk({ direction: 'write', bytes: bytes.subarray(0, gap), position: 0 }),
       chunk({ direction: 'write', bytes: bytes.subarray(gap + 6), position: gap + 6, timeMs: 500 }),
