@@ -15,19 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define MAX_SIZE (1 << 20)
 #define NUMBER_WIDTH 12
-
-static long long now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 static void put_number(char *at, long long n)
 {
@@ -63,8 +56,8 @@ static void pace(long long start_ns, long long n, long long per_second)
 int main(int argc, char **argv)
 {
 	static char chunk[MAX_SIZE];
-	long long count, size, per_second, start, wall, cpu;
-	FILE *report;
+	long long count, size, per_second;
+	struct measure start, took;
 	char go;
 
 	if (argc < 5) {
@@ -83,21 +76,15 @@ int main(int argc, char **argv)
 	if (argc > 5 && read(0, &go, 1) != 1)
 		return 3;
 
-	start = now_ns(CLOCK_MONOTONIC);
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = start_measure();
 	for (long long n = 0; n < count; n++) {
 		if (per_second > 0 && n % 32 == 0)
-			pace(start, n, per_second);
+			pace(start.wall, n, per_second);
 		put_number(chunk, n);
 		if (write_all(chunk, size) < 0)
 			return 4;
 	}
-	wall = now_ns(CLOCK_MONOTONIC) - start;
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	took = stop_measure(start);
 
-	report = fopen(argv[4], "w");
-	if (!report)
-		return 5;
-	fprintf(report, "{\"count\":%lld,\"wallNs\":%lld,\"cpuNs\":%lld}\n", count, wall, cpu);
-	return fclose(report) == 0 ? 0 : 5;
+	return write_report(argv[4], count, took) == 0 ? 0 : 5;
 }

@@ -10,18 +10,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <fcntl.h>
-#include <time.h>
+
+#include "measure.h"
 
 #define MAX_SIZE 16384
 #define PRIORITY "NORMAL:-VERS-TLS-ALL:+VERS-TLS1.2:+ANON-ECDH"
-
-static long long now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 static int open_session(gnutls_session_t *session, unsigned int flags, int fd)
 {
@@ -74,8 +67,8 @@ int main(int argc, char **argv)
 {
 	static char buffer[MAX_SIZE];
 	gnutls_session_t client, server;
-	long long rounds, wall, cpu;
-	FILE *report;
+	struct measure start, took;
+	long long rounds;
 	int fds[2], size;
 
 	if (argc != 4) {
@@ -92,17 +85,11 @@ int main(int argc, char **argv)
 	if (shake_hands(client, server))
 		return 4;
 
-	wall = now_ns(CLOCK_MONOTONIC);
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = start_measure();
 	for (long long n = 0; n < rounds; n++)
 		if (run_round(client, server, buffer, size) < 0)
 			return 5;
-	wall = now_ns(CLOCK_MONOTONIC) - wall;
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	took = stop_measure(start);
 
-	report = fopen(argv[3], "w");
-	if (!report)
-		return 6;
-	fprintf(report, "{\"count\":%lld,\"wallNs\":%lld,\"cpuNs\":%lld}\n", rounds, wall, cpu);
-	return fclose(report) == 0 ? 0 : 6;
+	return write_report(argv[3], rounds, took) == 0 ? 0 : 6;
 }

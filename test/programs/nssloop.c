@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "measure.h"
 
 typedef struct PRFileDesc PRFileDesc;
 typedef int (*auth_certificate)(void *arg, PRFileDesc *, int check_signature, int is_server);
@@ -35,14 +36,6 @@ extern int SSL_ForceHandshake(PRFileDesc *);
 
 #define NO_TIMEOUT 0xffffffffU
 #define MAX_SIZE 16384
-
-static long long now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 /* The certificate is our own, and who is at the other end is known. */
 static int accept_any(void *arg, PRFileDesc *file, int check_signature, int is_server)
@@ -85,9 +78,9 @@ static int run_round(PRFileDesc *file, char *buffer, int size)
 int main(int argc, char **argv)
 {
 	static char buffer[MAX_SIZE];
-	long long rounds, wall, cpu;
+	struct measure start, took;
+	long long rounds;
 	PRFileDesc *file;
-	FILE *report;
 	int size;
 
 	if (argc != 5) {
@@ -107,18 +100,12 @@ int main(int argc, char **argv)
 		return 4;
 	}
 
-	wall = now_ns(CLOCK_MONOTONIC);
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = start_measure();
 	for (long long n = 0; n < rounds; n++)
 		if (run_round(file, buffer, size) < 0)
 			return 5;
-	wall = now_ns(CLOCK_MONOTONIC) - wall;
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	took = stop_measure(start);
 	PR_Close(file);
 
-	report = fopen(argv[4], "w");
-	if (!report)
-		return 6;
-	fprintf(report, "{\"count\":%lld,\"wallNs\":%lld,\"cpuNs\":%lld}\n", rounds, wall, cpu);
-	return fclose(report) == 0 ? 0 : 6;
+	return write_report(argv[4], rounds, took) == 0 ? 0 : 6;
 }

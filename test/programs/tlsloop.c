@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -39,14 +40,6 @@ extern int BIO_new_bio_pair(BIO **, size_t, BIO **, size_t);
 #define PAIR_BYTES (256 * 1024)
 #define MAX_SIZE 16384
 #define MAX_HANDSHAKE_STEPS 16
-
-static long long now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 static int shake_hands(SSL *client, SSL *server)
 {
@@ -78,11 +71,11 @@ static int run_round(SSL *from, SSL *to, char *buffer, int size)
 int main(int argc, char **argv)
 {
 	static char buffer[MAX_SIZE];
-	long long rounds, wall, cpu;
+	struct measure start, took;
+	long long rounds;
 	SSL *client, *server;
 	BIO *left, *right;
 	SSL_CTX *context;
-	FILE *report;
 	int size;
 	char go;
 
@@ -112,19 +105,13 @@ int main(int argc, char **argv)
 	if (argc > 6 && read(0, &go, 1) != 1)
 		return 7;
 
-	wall = now_ns(CLOCK_MONOTONIC);
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = start_measure();
 	for (long long n = 0; n < rounds; n++)
 		if (run_round(client, server, buffer, size) < 0)
 			return 5;
-	wall = now_ns(CLOCK_MONOTONIC) - wall;
-	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	took = stop_measure(start);
 	SSL_free(client);
 	SSL_free(server);
 
-	report = fopen(argv[5], "w");
-	if (!report)
-		return 6;
-	fprintf(report, "{\"count\":%lld,\"wallNs\":%lld,\"cpuNs\":%lld}\n", rounds, wall, cpu);
-	return fclose(report) == 0 ? 0 : 6;
+	return write_report(argv[5], rounds, took) == 0 ? 0 : 6;
 }

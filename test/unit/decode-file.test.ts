@@ -70,9 +70,9 @@ const totals = (events: readonly Event[]): FileIo[] => events.flatMap(({ data })
 
 describe('a path of a program', () => {
   test.each([
-    ['/work', 'a/b', '/work/a/b'],
-    ['/work', './a//b/', '/work/a/b'],
-    ['/work/deep', '../../../a', '/a'],
+    ['/srv', 'a/b', '/srv/a/b'],
+    ['/srv', './a//b/', '/srv/a/b'],
+    ['/srv/deep', '../../../a', '/a'],
     ['/', '..', '/'],
     ['/work', '../a/../b', '/a/../b'],
     ['/work', '.', '/work'],
