@@ -103,10 +103,10 @@ async function runCommand({ name, flags, args, command }: CommandOf, context: Co
   }
 }
 
-async function served(options: OutputOptions, runCommand: () => Promise<number>): Promise<number> {
-  if (!options.serve) return runCommand();
+async function served(options: OutputOptions, work: () => Promise<number>): Promise<number> {
+  if (!options.serve) return work();
   const { serveAfter } = await import('./serve-after.ts');
-  return serveAfter(options, runCommand);
+  return serveAfter(options, work);
 }
 
 function settingFlags(flags: CommandFlags) {

@@ -10,4 +10,5 @@ const LONG_MS = 60_000;
 const { setTimeout: original } = globalThis;
 /** @type {(callback: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) => NodeJS.Timeout} */
 const patient = (callback, delayMs = 0, ...args) => original(callback, delayMs < LONG_MS ? delayMs : delayMs * FACTOR, ...args);
-globalThis.setTimeout = Object.assign(patient, { __promisify__: original.__promisify__ });
+// What makes a promise of it is a property of its own.
+Object.assign(globalThis, { setTimeout: Object.assign(patient, original) });
