@@ -54,6 +54,7 @@ export interface Session {
   readonly session: string;
   readonly host: string;
   readonly pid: number;
+  /** Of the root process when it was first seen to run a program, as are `command` and `cwd`. */
   readonly comm: string;
   readonly command: readonly string[];
   readonly cwd: string | null;

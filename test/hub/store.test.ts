@@ -144,6 +144,21 @@ describe('lists', () => {
     expect(second.next).toBeNull();
   });
 
+  test('call a session by the command that it began with, whatever its root process became', async () => {
+    const exec = (sequence: number, comm: string, argv: readonly string[], existing: boolean): string => line({
+      sequence, comm, source: 'process', session: 'tail.root', process: 'tail.root',
+      data: { event: 'EXEC', ppid: 1, parent: 'host1.boot1.0.1', filename: `/bin/${comm}`, argv, cwd: `/of/${comm}`, uid: 0, gid: 0, truncated: false, existing },
+    });
+    const later = exec(2, 'rm', ['rm', '-rf', 'build'], false);
+    // Batches may be stored in any order.
+    await store.insertBatch('tail:2', Buffer.from(later));
+    await store.insertBatch('tail:1', Buffer.from(exec(1, 'bash', ['bash', '-c', 'make; rm -rf build'], true)));
+    const session = parse<Session>(await store.sessions({ session: 'tail.root', limit: 1 })).items[0];
+    expect(session).toMatchObject({ command: ['bash', '-c', 'make; rm -rf build'], comm: 'bash', cwd: '/of/bash' });
+    const [root] = parse<Process>(await store.processes({ session: 'tail.root', limit: 1 })).items;
+    expect(root).toMatchObject({ comm: 'rm', argv: ['rm', '-rf', 'build'] });
+  });
+
   test('page sessions newest first', async () => {
     const all = parse<Session>(await store.sessions({ limit: 1000 })).items.map(({ session }) => session);
     const paged: string[] = [];

@@ -44,6 +44,28 @@ describeKernel('trace with a hub', () => {
     expect(sessions).toMatchObject([{ exit_code: 9, command: [expect.stringContaining('sh'), programPath('forktree.sh')] }]);
   });
 
+  it('calls a session by the command that began it, launched or attached to, though a shell becomes its last program', async () => {
+    const script = 'ls / > /dev/null; cat > /dev/null; exec -a later sleep 0';
+    const launched = await runCli([...flags(dir.file('launched.jsonl')), '--', 'bash', '-c', script]);
+    expect(launched.code, launched.stderr).toBe(0);
+    const shell = spawn('bash', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
+    const file = dir.file('attached.jsonl');
+    const trace = startCli([...flags(file), '-p', String(shell.pid)]);
+    try {
+      await waitFor('the shell in the file', () => readEvents(file).some(({ pid }) => pid === shell.pid));
+      shell.stdin.end();
+      const attached = await trace.result;
+      expect(attached.code, attached.stderr).toBe(0);
+    } finally {
+      shell.kill('SIGKILL');
+      trace.child.kill('SIGKILL');
+    }
+    const programs = ofSource(readEvents(file), 'process').filter(({ pid, data }) => pid === shell.pid && data['event'] === 'EXEC');
+    expect(programs.map(({ data }) => data['argv'])).toEqual([['bash', '-c', script], ['later', '0']]);
+    const sessions = await getAll<Session>(facts(), '/sessions');
+    expect(sessions.map(({ command, comm }) => [comm, ...command])).toEqual([['bash', 'bash', '-c', script], ['bash', 'bash', '-c', script]]);
+  });
+
   it('a second trace joins the hub of the first', async () => {
     expect((await runCli([...flags(dir.file('one.jsonl')), '--', 'true'])).code).toBe(0);
     const first = facts().pid;

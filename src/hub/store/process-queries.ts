@@ -49,7 +49,9 @@ ORDER BY min(timestamp) DESC, session DESC LIMIT ${filter.limit + 1}`,
 export interface RootRow {
   readonly session: string;
   readonly lost: string;
+  /** The first: a shell becomes the last command of its script, and the session is still that of the shell. */
   readonly exec: string;
+  readonly exec_comm: string;
   readonly exit: string;
   readonly exit_time: string;
 }
@@ -59,11 +61,12 @@ export function rootsQuery(sessions: readonly string[]): Query {
   return {
     sql: `SELECT session,
 toString(sumIf(JSONExtractUInt(data, 'lost'), source = 'loss')) AS lost,
-argMaxIf(data, timestamp, root AND event = 'EXEC') AS exec,
+argMinIf(data, timestamp, root AND event = 'EXEC') AS exec,
+argMinIf(comm, timestamp, root AND event = 'EXEC') AS exec_comm,
 argMaxIf(data, timestamp, root AND event = 'EXIT') AS exit,
 ${NANOSECONDS}maxIf(timestamp, root AND event = 'EXIT'))) AS exit_time
 FROM (
-  SELECT session, source, timestamp, data, process = session AND source = 'process' AS root, JSONExtractString(data, 'event') AS event
+  SELECT session, source, timestamp, comm, data, process = session AND source = 'process' AS root, JSONExtractString(data, 'event') AS event
   FROM events WHERE session IN {sessions:Array(String)} AND (source = 'loss' OR (source = 'process' AND process = session))
 ) GROUP BY session`,
     parameters: { sessions },
@@ -77,7 +80,7 @@ export function readSession(row: SessionRow, root: RootRow | undefined): Session
     session: row.session,
     host: row.host,
     pid: row.pid,
-    comm: row.comm,
+    comm: root === undefined || root.exec_comm === '' ? row.comm : root.exec_comm,
     command: texts(exec?.['argv']),
     cwd: text(exec?.['cwd']),
     start: row.start,

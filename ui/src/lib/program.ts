@@ -18,13 +18,21 @@ const INLINE = new Set(['-c', '-e', '-p', '-m', '--eval', '--print', '-jar', '-l
 /** More than a row shows. */
 const REST_CHARS = 400;
 
-export function programLabel(argv: readonly string[], fallback: string): ProgramLabel {
+export function programLabel(whole: readonly string[], fallback: string): ProgramLabel {
+  const argv = withoutEnv(whole);
   // Some programs write their whole title into the first argument.
   const [title = '', ...titled] = (argv[0] ?? '').split(' ');
   const name = baseName(title.replace(/^-/, ''));
   if (name === '') return { name: fallback, rest: '' };
   const rest = [...titled, ...argv.slice(1)];
   return { name, rest: (INTERPRETER.test(name) ? fromScript(rest) : rest).map(shortened).join(' ').slice(0, REST_CHARS) };
+}
+
+/** Scripts name `/usr/bin/env node` as their interpreter; only its options are not passed over. */
+function withoutEnv(argv: readonly string[]): readonly string[] {
+  if (baseName(argv[0] ?? '') !== 'env') return argv;
+  const at = argv.findIndex((word, index) => index > 0 && !/^[A-Za-z_]\w*=/.test(word));
+  return at < 0 || argv[at]?.startsWith('-') === true ? argv : argv.slice(at);
 }
 
 /** `agent.mjs run` of `--import /x/hook.mjs /opt/x/agent.mjs run`. */
