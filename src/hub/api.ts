@@ -88,7 +88,7 @@ export interface ApiEvent {
 }
 
 /**
- * GET /api/v1/events?session&process&source&from&to&where&limit&cursor&order -> Page<ApiEvent>.
+ * GET /api/v1/events?session&process&source&from&to&where&limit&cursor&order -> EventsPage.
  * `source` is a comma list; from (inclusive) and to (exclusive) are epoch ns;
  * order is `asc` (default) or `desc`. `where` is a filter as of `--where`, over whole
  * events: `source = http AND status >= 400`. With it a page may be short, or empty, and yet
@@ -98,6 +98,11 @@ export interface Page<T> {
   readonly items: readonly T[];
   /** Give it back as `cursor` for the next page; null at the end. */
   readonly next: string | null;
+}
+
+export interface EventsPage extends Page<ApiEvent> {
+  /** When it was asked, the live stream had shown events that the store did not have: of these some may be missing here. */
+  readonly storing: boolean;
 }
 
 /**

@@ -26,6 +26,8 @@ export interface KnownCollector {
   stages: Stats['stages'];
   /** Last sequence given to the live stream: a batch that is sent again is not shown again. */
   shown: number;
+  /** Last sequence up to which the store has everything. */
+  stored: number;
   leftAt: number;
 }
 
@@ -146,6 +148,7 @@ export class CollectorConnection {
     });
     // An acknowledgement covers everything before it, so it waits for that too.
     this.#acknowledged = Promise.all([this.#acknowledged, stored]).then(() => {
+      known.stored = Math.max(known.stored, sequence);
       if (!this.#socket.destroyed) this.#socket.write(encodeMessage({ kind: 'ack', ack: { sequence } }));
     });
     this.#acknowledged.catch(() => undefined);

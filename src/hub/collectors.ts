@@ -13,6 +13,8 @@ import { CollectorConnection, COLLECTOR_COUNTERS, refuse, type CollectorConnecti
 
 /** A collector that ended stays in the list this long, so that its last counters can be read. */
 const FORGET_MS = 3600_000;
+/** One that lost its connection is back within this, and sends again what was not stored; later only another one does. */
+const BACK_MS = 60_000;
 
 export interface CollectorsOptions extends Omit<CollectorConnectionOptions, 'counters' | 'welcome'> {
   readonly onCollectors: (connected: number) => void;
@@ -34,6 +36,15 @@ export class Collectors {
     let count = 0;
     for (const known of this.#known.values()) if (known.connections > 0) count += 1;
     return count;
+  }
+
+  /** Whether some batch went to the live stream, and is not in the store yet. */
+  get storing(): boolean {
+    const recently = Date.now() - BACK_MS;
+    for (const { shown, stored, connections, leftAt } of this.#known.values()) {
+      if (shown > stored && (connections > 0 || leftAt > recently)) return true;
+    }
+    return false;
   }
 
   listen(path: string): Promise<void> {
@@ -96,6 +107,7 @@ export class Collectors {
       connections: (before?.connections ?? 0) + 1,
       stages: before?.stages ?? [],
       shown: before?.shown ?? 0,
+      stored: before?.stored ?? 0,
       leftAt: 0,
     };
     // The same object lives on where the collector came back before its old socket was noticed gone.

@@ -152,6 +152,7 @@ class Hub implements HubHandle {
         live: this.#live,
         health: () => this.#health(),
         info: () => this.#info(),
+        storing: () => this.#collectors?.storing ?? false,
         pageDir: this.#options.pageDir,
         log: this.#options.log,
       });

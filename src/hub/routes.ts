@@ -14,6 +14,8 @@ import type { JsonPage, Store } from './store/store.ts';
 export interface RoutesOptions {
   readonly store: Store;
   readonly info: () => Promise<Info>;
+  /** Whether the live stream has shown what the store does not have yet. */
+  readonly storing: () => boolean;
 }
 
 const LIMIT_DEFAULT = 500;
@@ -47,7 +49,7 @@ const eventsSchema = exchangesSchema.extend({
   source: z.string().transform((text) => text.split(',')).pipe(z.array(source).min(1)).optional(),
 });
 
-export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions): void {
+export function addRoutes(app: FastifyInstance, { store, info, storing }: RoutesOptions): void {
   app.get('/api/v1/info', async (_request, reply) => sendJson(reply, JSON.stringify(await info())));
   app.get('/api/v1/sessions', async (request, reply) =>
     sendPage(reply, await store.sessions(read(listSchema, request), abortSignal(reply))));
@@ -63,7 +65,9 @@ export function addRoutes(app: FastifyInstance, { store, info }: RoutesOptions):
   app.get('/api/v1/events', async (request, reply) => {
     const { source: sources, where: text, ...filter } = read(eventsSchema, request);
     const where = text === undefined ? undefined : readWhere(text);
-    return sendPage(reply, await store.events({ ...filter, sources, where }, abortSignal(reply)));
+    // Told before the store is asked: what is stored meanwhile may be missing in the answer.
+    const more = { storing: storing() };
+    return sendPage(reply, await store.events({ ...filter, sources, where }, abortSignal(reply)), more);
   });
   app.get('/api/v1/probes', async (request, reply) =>
     sendPage(reply, await store.events({ ...read(probesSchema, request), sources: ['probe'] }, abortSignal(reply))));
@@ -99,8 +103,8 @@ function abortSignal(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
-function sendPage(reply: FastifyReply, page: JsonPage): FastifyReply {
-  return sendJson(reply, `{"items":[${page.items.join(',')}],"next":${JSON.stringify(page.next)}}`);
+function sendPage(reply: FastifyReply, page: JsonPage, more: Readonly<Record<string, boolean>> = {}): FastifyReply {
+  return sendJson(reply, `{"items":[${page.items.join(',')}],${JSON.stringify({ next: page.next, ...more }).slice(1)}`);
 }
 
 function sendJson(reply: FastifyReply, json: string): FastifyReply {

@@ -24,6 +24,7 @@ export interface ServerOptions {
   readonly live: Live;
   readonly health: () => Health;
   readonly info: () => Promise<Info>;
+  readonly storing: () => boolean;
   /** Folder of the built page. */
   readonly pageDir?: string | undefined;
   readonly log: (text: string) => void;

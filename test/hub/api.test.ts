@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { ApiEvent, Exchange, Health, Info, Page, Problem, Process, Session } from '../../src/hub/api.ts';
+import type { ApiEvent, EventsPage, Exchange, Health, Info, Page, Problem, Process, Session } from '../../src/hub/api.ts';
 import { tempDir } from '../helpers/files.ts';
 import { openLinkClient } from '../helpers/link-client.ts';
 import { COLLECTOR, line, processLines, SESSION } from './lines.ts';
@@ -85,7 +85,8 @@ describe('every route', () => {
     expect((await hub.get<Page<Session>>('/api/v1/sessions')).items).toMatchObject([{ session: SESSION, processes: 2, exchanges: 1 }]);
     expect(await hub.get<Session>(`/api/v1/sessions/${session}`)).toEqual((await hub.get<Page<Session>>('/api/v1/sessions')).items[0]);
     expect((await hub.get<Page<Process>>(`/api/v1/processes?session=${session}`)).items.map(({ pid }) => pid)).toEqual([100, 101]);
-    const events = await hub.get<Page<ApiEvent>>(`/api/v1/events?session=${session}&source=process,loss&order=desc`);
+    const events = await hub.get<EventsPage>(`/api/v1/events?session=${session}&source=process,loss&order=desc`);
+    expect(events.storing).toBe(false);
     expect(events.items.map(({ source }) => source)).toEqual(['loss', 'process', 'process', 'process', 'process', 'process']);
     const exchanges = await hub.get<Page<Exchange>>(`/api/v1/exchanges?session=${session}`);
     expect(exchanges.items).toMatchObject([{ method: 'POST', status: 200 }]);

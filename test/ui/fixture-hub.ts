@@ -11,7 +11,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { compileWhere } from '../../analyzers/where/matches.ts';
 import { parseWhere } from '../../analyzers/where/parse.ts';
 import type { Event } from '../../src/event.ts';
-import type { ApiEvent, Info, LiveFrame, Page, Process, Session } from '../../src/hub/api.ts';
+import type { ApiEvent, EventsPage, Info, LiveFrame, Page, Process, Session } from '../../src/hub/api.ts';
 import type { FixtureSession } from './fixture-session.ts';
 
 const CUT_CHARS = 2048;
@@ -24,6 +24,12 @@ export interface FixtureHub {
   readonly addSession: (fixture: FixtureSession) => void;
   /** Stores events and sends them to the pages, or only stores them and says how many were dropped. */
   readonly push: (events: readonly ApiEvent[], options?: { readonly dropped?: boolean }) => void;
+  /** Sends events to the pages before it stores them, which it does when the returned function is called. */
+  readonly pushUnstored: (events: readonly ApiEvent[]) => () => void;
+  /** Sends events to the pages as a hub does that dies before it stored them. */
+  readonly pushLost: (events: readonly ApiEvent[]) => void;
+  /** How often it was asked which events fit an expression. */
+  readonly searches: () => number;
   /** Says that events were dropped without having any: they were of another session. */
   readonly pushDropped: (count: number) => void;
   readonly setRedaction: (on: boolean) => void;
@@ -42,11 +48,14 @@ interface State {
   readonly events: ApiEvent[];
   readonly pages: Set<WebSocket>;
   redaction: boolean;
+  searches: number;
+  /** Calls of pushUnstored that are not stored. */
+  storing: number;
   hold: Promise<void> | null;
 }
 
 export async function startFixtureHub(root: string, port = 0): Promise<FixtureHub> {
-  const state: State = { token: 'test-token', root, sessions: [], processes: [], events: [], pages: new Set(), redaction: true, hold: null };
+  const state: State = { token: 'test-token', root, sessions: [], processes: [], events: [], pages: new Set(), redaction: true, searches: 0, storing: 0, hold: null };
   const server = createServer((request, response) => {
     answer(state, request, response).catch((cause: unknown) => {
       response.writeHead(500).end(String(cause));
@@ -68,6 +77,16 @@ export async function startFixtureHub(root: string, port = 0): Promise<FixtureHu
       const dropped = options.dropped === true ? events.length : 0;
       send(state, { kind: 'events', events: dropped > 0 ? [] : events.map(cut), dropped });
     },
+    pushUnstored: (events) => {
+      state.storing += 1;
+      send(state, { kind: 'events', events: events.map(cut), dropped: 0 });
+      return () => {
+        state.storing -= 1;
+        state.events.push(...events);
+      };
+    },
+    pushLost: (events) => send(state, { kind: 'events', events: events.map(cut), dropped: 0 }),
+    searches: () => state.searches,
     pushDropped: (count) => send(state, { kind: 'events', events: [], dropped: count }),
     setRedaction: (on) => {
       state.redaction = on;
@@ -123,7 +142,9 @@ async function answer(state: State, request: IncomingMessage, response: ServerRe
   }
   if (path === 'events') {
     if (state.hold !== null) await state.hold;
-    return json(response, 200, listEvents(fitting(state.events, url.searchParams.get('where')), url.searchParams));
+    const where = url.searchParams.get('where');
+    if (where !== null) state.searches += 1;
+    return json(response, 200, { ...listEvents(fitting(state.events, where), url.searchParams), storing: state.storing > 0 } satisfies EventsPage);
   }
   const event = path.startsWith('events/') ? state.events.find((item) => item.id === decodeURIComponent(path.slice(7))) : undefined;
   if (event !== undefined) return json(response, 200, event);

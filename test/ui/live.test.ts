@@ -23,6 +23,15 @@ beforeEach(async () => {
 
 afterEach(() => on.close());
 
+/** What came live has been looked for: nothing is asked between two lists of sessions. */
+async function searchesSettle(): Promise<void> {
+  await expect.poll(async () => {
+    const asked = on.hub.searches();
+    await on.page.waitForResponse((response) => response.url().includes('/sessions'));
+    return on.hub.searches() - asked;
+  }, { timeout: 45_000 }).toBe(0);
+}
+
 describe('a running session', { timeout: 240_000 }, () => {
   it('shows frames as they arrive, and counts them while paused', async () => {
     const fixture = on.running();
@@ -104,6 +113,29 @@ describe('a running session', { timeout: 240_000 }, () => {
     on.hub.push([stdout(fixture, 'nobody listened')]);
     await expect.poll(() => on.hub.pages(), { timeout: 40_000 }).toBe(1);
     await on.showsEvents(fixture.events.length + 1);
+  });
+
+  it('finds what fits an expression also when the store takes it long after the live stream', async () => {
+    const fixture = on.running();
+    await on.openWithEvents();
+    await on.livePage();
+    await on.page.getByRole('searchbox').fill('payload = "late one" OR payload = "later one"');
+    await on.showsEvents('0 match');
+    const stored = [on.hub.pushUnstored([stdout(fixture, 'late one')]), on.hub.pushUnstored([stdout(fixture, 'later one')])];
+    for (const [index, store] of stored.entries()) {
+      const asked = on.hub.searches();
+      await expect.poll(() => on.hub.searches(), { timeout: 45_000 }).toBeGreaterThan(asked + 6);
+      await on.showsEvents(`${index} match`);
+      store();
+      await on.showsEvents(`${index + 1} match`);
+    }
+    await searchesSettle();
+    const second = { ...stdout(fixture, 'late one'), id: 'sent.twice' };
+    on.hub.pushLost([second]);
+    await searchesSettle();
+    await on.showsEvents('2 match');
+    on.hub.push([second]);
+    await on.showsEvents('3 match');
   });
 
   it('warns while redaction is off', async () => {

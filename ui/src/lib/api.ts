@@ -1,5 +1,5 @@
 /** The hub's REST API. Every call is cancellable; every failure is an `ApiError`. */
-import type { ApiEvent, Info, Page, Problem, Process, Session } from '../../../src/hub/api.ts';
+import type { ApiEvent, EventsPage, Info, Page, Problem, Process, Session } from '../../../src/hub/api.ts';
 
 /** The largest page that the hub gives. */
 export const PAGE_ITEMS = 5000;
@@ -38,7 +38,7 @@ export interface Api {
   readonly sessions: (signal: AbortSignal) => Promise<Page<Session>>;
   readonly session: (session: string, signal: AbortSignal) => Promise<Session>;
   readonly processes: (session: string, cursor: string | null, signal: AbortSignal) => Promise<Page<Process>>;
-  readonly events: (query: EventQuery, signal: AbortSignal) => Promise<Page<ApiEvent>>;
+  readonly events: (query: EventQuery, signal: AbortSignal) => Promise<EventsPage>;
   readonly event: (id: string, signal: AbortSignal) => Promise<ApiEvent>;
 }
 

@@ -281,7 +281,10 @@ export class SessionModel {
     for (const event of events) {
       if (this.table.apply(event) && event.process === this.meta.session) this.#onRoot();
     }
-    this.arrived += this.#take(events).length;
+    const fresh = this.#take(events);
+    this.arrived += fresh.length;
+    // A hub that was started again sends what the one before it did not store: known here, and only now to be found there.
+    if (fresh.length < events.length) this.#freshFrom = events.reduce((oldest, event) => Math.min(oldest, this.base.toOffset(event.timestamp)), this.#freshFrom);
   }
 
   /** The end of the root process is the session's: no need to wait for the next list of sessions. */

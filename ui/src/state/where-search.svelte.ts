@@ -1,7 +1,7 @@
 /**
  * Which events of a session fit an expression: the hub is asked, newest first.
- * While the session runs, what came since is asked for again, and once more,
- * because the store takes an event some tenths of a second after the live stream.
+ * While the session runs, what came since is asked for, and again as long as
+ * the hub says that its store does not have yet all that the live stream showed.
  */
 import { type Api, ApiError, PAGE_ITEMS } from '../lib/api.ts';
 import { STORE_ROWS } from '../lib/event-store.ts';
@@ -13,9 +13,8 @@ export interface WhereSearchOptions {
   readonly takeFreshFrom: () => string | null;
 }
 
-/** How often what came live is asked for, and how many times. */
+/** How often what came live is asked for. */
 export const REFRESH_MS = 1000;
-const ROUNDS = 3;
 
 export class WhereSearch {
   /** Ids of the events that fit; replaced as pages come. */
@@ -28,8 +27,8 @@ export class WhereSearch {
   readonly #options: WhereSearchOptions;
   #text = '';
   #abort = new AbortController();
-  /** From when events are fresh, of the last rounds. */
-  #fresh: (string | null)[] = [];
+  /** Time of the oldest event that may have been missing in the last answer. */
+  #from: bigint | null = null;
 
   constructor(options: WhereSearchOptions) {
     this.#options = options;
@@ -39,7 +38,7 @@ export class WhereSearch {
   async start(text: string): Promise<void> {
     this.stop();
     this.#text = text;
-    this.#fresh = [];
+    this.#takeFresh();
     this.ids = new Set();
     this.isCut = false;
     await this.#ask(null);
@@ -48,11 +47,9 @@ export class WhereSearch {
   /** Asks for what came since. */
   async refresh(): Promise<void> {
     if (this.phase === 'asking' || this.phase === 'idle') return;
-    this.#fresh = [...this.#fresh, this.#options.takeFreshFrom()].slice(-ROUNDS);
-    const known = this.#fresh.filter((time) => time !== null).map(BigInt);
-    if (known.length === 0 && this.phase === 'done') return;
-    const from = this.phase === 'failed' || known.length === 0 ? null : known.reduce((first, time) => (time < first ? time : first));
-    await this.#ask(from === null ? null : String(from));
+    this.#takeFresh();
+    if (this.phase === 'failed') await this.#ask(null);
+    else if (this.#from !== null) await this.#ask(String(this.#from));
   }
 
   stop(): void {
@@ -61,11 +58,17 @@ export class WhereSearch {
     this.phase = 'idle';
   }
 
+  #takeFresh(): void {
+    const fresh = this.#options.takeFreshFrom();
+    if (fresh !== null && (this.#from === null || BigInt(fresh) < this.#from)) this.#from = BigInt(fresh);
+  }
+
   async #ask(from: string | null): Promise<void> {
     const { signal } = this.#abort;
     this.phase = 'asking';
     try {
       let cursor: string | null = null;
+      let isStoring = false;
       do {
         const page = await this.#options.api.events({
           session: this.#options.session, where: this.#text, order: 'desc', limit: PAGE_ITEMS,
@@ -73,8 +76,10 @@ export class WhereSearch {
         }, signal);
         if (page.items.some(({ id }) => !this.ids.has(id))) this.ids = new Set([...this.ids, ...page.items.map(({ id }) => id)]);
         cursor = page.next;
+        isStoring ||= page.storing;
         this.isCut ||= cursor !== null && this.ids.size >= STORE_ROWS;
       } while (cursor !== null && this.ids.size < STORE_ROWS);
+      if (!isStoring) this.#from = null;
       this.phase = 'done';
       this.error = '';
     } catch (cause) {
