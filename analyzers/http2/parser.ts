@@ -10,26 +10,11 @@
  *
  * Where bytes make no sense or are missing, it says `onLost` and seeks a boundary that it can prove.
  */
-import { type WireMap, addPiece, createWireMap } from '../http/wire-map.ts';
+import { BAD_BLOCK, type Block, addToBlock, createBlock, missInBlock, viewBlock } from './block.ts';
 import {
   FLAG, FRAME_HEADER_BYTES, type FrameHead, PREFACE, TYPE, isPadded, isPossible, prefixOf, readFrameHead,
 } from './frame.ts';
 import { type Seeker, createSeeker, resetSeeker, seek, seekOver, trim } from './seek.ts';
-
-/** A header block as it came: its bytes, and where on the wire they were. */
-export interface Block {
-  readonly stream: number;
-  readonly endStream: boolean;
-  /** The stream that a PUSH_PROMISE announces, else 0. */
-  readonly promised: number;
-  bytes: Buffer;
-  /** How long it is, and how much of that is in `bytes`. */
-  length: number;
-  kept: number;
-  readonly wire: WireMap;
-  /** Why it cannot be read. */
-  fault: string | null;
-}
 
 /** What the parser found. Buffers are views, valid during the call alone; positions are wire bytes. */
 export interface FrameHandler {
@@ -80,9 +65,6 @@ export interface FrameParser {
 
 const NO_FRAME: FrameHead = { length: 0, type: TYPE.ping, flags: 0, stream: 0 };
 const NO_FRAME_REASON = 'bytes that are no HTTP/2 frame';
-const NOTHING = Buffer.alloc(0);
-export const BAD_BLOCK = 'header block that cannot be read';
-export const LONG_BLOCK = 'head over the limit';
 
 export function createFrameParser(handler: FrameHandler, limits: FrameLimits, start: 'preface' | 'frame' | 'unknown'): FrameParser {
   return {
@@ -208,10 +190,6 @@ function beginContent(p: FrameParser, position: number): void {
   endWhenRead(p, position);
 }
 
-function createBlock(stream: number, promised: number, endStream: boolean): Block {
-  return { stream, promised, endStream, bytes: NOTHING, length: 0, kept: 0, wire: createWireMap(), fault: null };
-}
-
 function stepContent(p: FrameParser, bytes: Buffer, at: number): number {
   const { frame, handler } = p;
   const inPadding = p.content === 0;
@@ -223,7 +201,7 @@ function stepContent(p: FrameParser, bytes: Buffer, at: number): number {
   } else {
     p.content -= end - at;
     if (frame.type === TYPE.data) handler.onData(frame.stream, bytes, at, end, position);
-    else if (p.block !== null) addToBlock(p, p.block, bytes, at, end, position);
+    else if (p.block !== null) takeBlock(p, p.block, bytes.subarray(at, end), position);
     else if (!isHarmless(frame)) handler.onUnread(position, p.base + end);
   }
   endWhenRead(p, p.base + end);
@@ -235,42 +213,16 @@ function isHarmless({ type }: FrameHead): boolean {
   return type === TYPE.settings || type === TYPE.window || type === TYPE.priority;
 }
 
-function addToBlock(p: FrameParser, block: Block, bytes: Buffer, start: number, end: number, position: number): void {
-  const length = block.length + end - start;
-  if (length > p.limits.httpHeadBytes) {
-    block.fault = LONG_BLOCK;
-    block.length = length;
-    p.handler.onUnread(position, position + end - start);
-    return;
-  }
-  if (block.length === 0 && p.content + p.padding === 0 && (p.frame.flags & FLAG.endHeaders) !== 0) {
-    // Whole at once, as nearly all are: it is read before this call ends.
-    block.bytes = bytes.subarray(start, end);
-    block.length = length;
-    block.kept = length;
-    addPiece(block.wire, 0, position);
-    return;
-  }
-  if (length > block.bytes.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * block.bytes.length, 128));
-    block.bytes.copy(grown, 0, 0, block.length);
-    block.bytes = grown;
-  }
-  addPiece(block.wire, block.length, position);
-  bytes.copy(block.bytes, block.length, start, end);
-  block.length = length;
-  block.kept = length;
+function takeBlock(p: FrameParser, block: Block, bytes: Buffer, position: number): void {
+  const isWhole = block.length === 0 && p.content + p.padding === 0 && (p.frame.flags & FLAG.endHeaders) !== 0;
+  if (isWhole && bytes.length <= p.limits.httpHeadBytes) viewBlock(block, bytes, position);
+  else if (!addToBlock(block, bytes, position, p.limits.httpHeadBytes)) p.handler.onUnread(position, position + bytes.length);
 }
 
 function missContent(p: FrameParser, position: number, count: number, withheld: boolean): void {
   const { frame, block, handler } = p;
   if (frame.type === TYPE.data) handler.onDataMissing(frame.stream, count, withheld, position);
-  if (block === null) return;
-  block.length += count;
-  // What is withheld was there and could not be read, because of a gap perhaps: the gap is the reason.
-  if (!withheld && (block.fault === null || block.fault === BAD_BLOCK)) block.fault = `gap of ${count} bytes`;
-  block.fault ??= BAD_BLOCK;
-  if (block.length > p.limits.httpHeadBytes) block.fault = LONG_BLOCK;
+  if (block !== null) missInBlock(block, count, withheld, p.limits.httpHeadBytes);
 }
 
 function endWhenRead(p: FrameParser, position: number): void {
