@@ -4,7 +4,7 @@
  */
 import type { Direction } from '../../src/event.ts';
 import { CR, LF } from '../http1/bytes.ts';
-import { FRAME_HEADER_BYTES, PREFACE, TYPE, isPossible, readFrameHead } from '../http2/frame.ts';
+import { FRAME_HEADER_BYTES, PREFACE, SETTING_BYTES, TYPE, isPossible, readFrameHead } from '../http2/frame.ts';
 import { guess } from '../http1/start-line.ts';
 
 export interface End {
@@ -41,8 +41,17 @@ export function detect(bytes: Buffer): Detected {
 
 /** What a server sends first. */
 function detectSettings(bytes: Buffer): Detected {
-  if (bytes.length < FRAME_HEADER_BYTES) return bytes.length > 3 && bytes[3] !== TYPE.settings ? 'unknown' : 'more';
-  return bytes[3] === TYPE.settings && isPossible(readFrameHead(bytes, 0)) ? 'http2-server' : 'unknown';
+  if (bytes.length >= 3 && bytes.readUIntBE(0, 3) % SETTING_BYTES !== 0) return 'unknown';
+  if (bytes.length >= 4 && bytes[3] !== TYPE.settings) return 'unknown';
+  if (bytes.length < FRAME_HEADER_BYTES) return 'more';
+  return isPossible(readFrameHead(bytes, 0)) ? 'http2-server' : 'unknown';
+}
+
+/** Whether one side may have begun with these bytes, when the other has spoken HTTP/2. */
+export function mayAnswer(first: Buffer, told: 'http2-client' | 'http2-server'): boolean {
+  if (first.length === 0) return true;
+  if (told === 'http2-server') return isPrefix(first, PREFACE);
+  return first[0] === 0 && detectSettings(first) !== 'unknown';
 }
 
 function isPrefix(bytes: Buffer, of: Buffer): boolean {

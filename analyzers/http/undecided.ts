@@ -3,7 +3,8 @@ import type { Direction } from '../../src/event.ts';
 import type { Environment } from './options.ts';
 import { type Midway, createMidway, look, lookOver } from './midway.ts';
 import { type Part, bytesOf, ownPart, spanOf } from './part.ts';
-import { DETECT_BYTES, type Detected, detect } from './protocol.ts';
+import { DETECT_BYTES, type Detected, detect, mayAnswer } from './protocol.ts';
+import { opposite } from './streams.ts';
 
 export type Waiting =
   | { readonly kind: 'part'; readonly part: Part }
@@ -39,6 +40,10 @@ export function createUndecided({ limits }: Environment): Undecided {
     return sides[chunk.direction] ??= { first: Buffer.alloc(0), midway: isMidway ? createMidway(limits.http2SeekBytes) : null };
   }
 
+  function firstBytes(direction: Direction): Buffer {
+    return sides[direction]?.first ?? NO_BYTES;
+  }
+
   /** Too much that tells nothing: HTTP/1 goes on seeking, and keeps none of it. */
   function keep(one: Waiting, count: number): Detected {
     bytes += count;
@@ -52,10 +57,12 @@ export function createUndecided({ limits }: Environment): Undecided {
     add(part) {
       const { chunk } = part;
       const side = sideOf(part, chunk.position);
-      const detected = side.midway === null ? detectFirst(side, part) : detectMidway(side.midway, part);
+      const told = side.midway === null ? detectFirst(side, part) : detectMidway(side.midway, part);
+      const isRefused = (told === 'http2-client' || told === 'http2-server') && !mayAnswer(firstBytes(opposite(chunk.direction)), told);
+      const detected = isRefused ? 'unknown' : told;
       return detected === 'more' ? keep({ kind: 'part', part: ownPart(part) }, spanOf(chunk)) : detected;
     },
-    firstBytes: (direction) => sides[direction]?.first ?? NO_BYTES,
+    firstBytes,
     addGap(before, position, count) {
       const { midway } = sideOf(before, position);
       if (midway === null) return 'unknown';

@@ -26,8 +26,10 @@ export function feed(p: Http1Parser, bytes: Buffer, position: number, fresh: boo
   p.fresh = fresh;
   let at = 0;
   while (at < bytes.length) at = step(p, bytes, at);
-  if (isGathering(p)) gather(p, bytes, p.gatherFrom, bytes.length);
-  if (p.state === AT.line && p.gatheredLength < GUESS_BYTES && !couldStart(p, p.gathered, p.gatheredLength)) {
+  if (!isGathering(p)) return;
+  const known = p.gatheredLength;
+  gather(p, bytes, p.gatherFrom, bytes.length);
+  if (p.state === AT.line && known < GUESS_BYTES && !couldStart(p, p.gathered, p.gatheredLength)) {
     fail(p, bytes.length);
   }
 }

@@ -1,5 +1,6 @@
 /** Frames of HTTP/2 (RFC 9113 §4 and §6): their headers, and the names of error codes. */
 export const FRAME_HEADER_BYTES = 9;
+export const SETTING_BYTES = 6;
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 export const TYPE = {
@@ -54,7 +55,7 @@ export function isPossible(head: FrameHead): boolean {
     case TYPE.push: return stream !== 0;
     case TYPE.priority: return length === 5 && stream !== 0;
     case TYPE.reset: return length === 4 && stream !== 0;
-    case TYPE.settings: return length % 6 === 0 && stream === 0;
+    case TYPE.settings: return length % SETTING_BYTES === 0 && stream === 0;
     case TYPE.ping: return length === 8 && stream === 0;
     case TYPE.goaway: return stream === 0;
     case TYPE.window: return length === 4;
@@ -62,8 +63,8 @@ export function isPossible(head: FrameHead): boolean {
   }
 }
 
-/** What is no frame's head, whatever came before: SETTINGS of no possible length, on a stream. */
-export const BAD_HEAD = Buffer.from('ffffff04ff7fffffff', 'hex');
+/** What is no frame's head, whatever came before: SETTINGS on a stream. Its part of a direction's first bytes tells no protocol. */
+export const BAD_HEAD = Buffer.from('00fffc04ff7fffffff', 'hex');
 
 /** Flags that a type can have, of the ten types. */
 const FLAGS_OF = [0x09, 0x2d, 0, 0, 0x01, 0x0c, 0x01, 0, 0, 0x04];

@@ -4,7 +4,7 @@
  * when a call of the program began with the first. A head that is likely by
  * chance is one in some 2^30; so three are a proof.
  */
-import { FLAG, FRAME_HEADER_BYTES, type FrameHead, TYPE, isLikely, readFrameHead } from './frame.ts';
+import { FLAG, FRAME_HEADER_BYTES, type FrameHead, TYPE, isLikely, isPadded, prefixOf, readFrameHead } from './frame.ts';
 
 const PROOF_HEADS = 3;
 const PROOF_HEADS_AT_CALL = 2;
@@ -119,17 +119,22 @@ function judge(s: Seeker, candidate: Candidate): boolean {
   let at = candidate.at;
   let block = 0;
   for (let heads = 0; heads < candidate.needed; heads++) {
-    if (at + FRAME_HEADER_BYTES > s.length) {
-      if (s.candidates.length < CANDIDATES_MAX) s.candidates.push(candidate);
-      return false;
-    }
+    if (at + FRAME_HEADER_BYTES > s.length) return mayStill(s, candidate);
     if (!isLikely(s.bytes, at)) return false;
     const head = readFrameHead(s.bytes, at);
     if (heads > 0 && !follows(head, block)) return false;
     block = openBlock(head);
-    at += FRAME_HEADER_BYTES + head.length;
+    at += FRAME_HEADER_BYTES;
+    // One with more padding than it has room for is read no further, so it leads to no other.
+    if (isPadded(head) && heads + 1 < candidate.needed && at < s.length && prefixOf(head) + (s.bytes[at] as number) > head.length) return false;
+    at += head.length;
   }
   return true;
+}
+
+function mayStill({ candidates }: Seeker, candidate: Candidate): false {
+  if (candidates.length < CANDIDATES_MAX) candidates.push(candidate);
+  return false;
 }
 
 /** Within a header block comes its continuation and nothing else. */
