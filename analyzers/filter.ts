@@ -1,5 +1,5 @@
 /** What of the stream reaches the sinks. */
-import { filter, type MonoTypeOperatorFunction } from '../src/rx.ts';
+import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Endpoint, Event, Source } from '../src/event.ts';
 
 export interface SelectOptions {

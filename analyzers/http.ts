@@ -4,7 +4,7 @@
  * for each event of a stream and one `websocket` event for each message when it arrives. What it does with bytes is in
  * `http/`; this file only ties it to a subscription.
  */
-import { Observable, type OperatorFunction, type Subscription, interval } from '../src/rx.ts';
+import { Observable, type OperatorFunction, type Subscription, interval } from 'rxjs';
 import type { Event } from '../src/event.ts';
 import { fromMilliseconds } from '../src/time.ts';
 import { type Connections, createConnections } from './http/connections.ts';

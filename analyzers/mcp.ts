@@ -7,7 +7,7 @@
  * Goes before `redact`, so that it finds secrets over the borders of calls; it masks
  * whole messages itself.
  */
-import { Observable, type OperatorFunction } from '../src/rx.ts';
+import { Observable, type OperatorFunction } from 'rxjs';
 import type { Event, McpEvent, ProcessKey, StdioEvent } from '../src/event.ts';
 import { LIMITS } from '../src/limits.ts';
 import { Counters } from '../src/stats.ts';

@@ -7,7 +7,7 @@
  * replay asks it to mask derived events too, because their capture may have been
  * made without redaction. A secret that two stdio calls share is not seen.
  */
-import { map, type MonoTypeOperatorFunction } from '../src/rx.ts';
+import { map, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding, WebsocketData } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
 import { optionBefore, rangesInArgument } from './redact/arguments.ts';

@@ -3,7 +3,7 @@
  * `http`, `sse` and `websocket` events are computed again from them, so the recorded ones are
  * dropped; all others pass. Goes before `http`.
  */
-import { type MonoTypeOperatorFunction, filter } from '../src/rx.ts';
+import { type MonoTypeOperatorFunction, filter } from 'rxjs';
 import type { Event } from '../src/event.ts';
 
 /** `connectionsWithRaw` is what a first pass over the capture found. */

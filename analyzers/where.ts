@@ -1,5 +1,5 @@
 /** The stage that keeps what filters ask for. Events about ourselves always pass: without them silence could not be told from loss. */
-import { filter, type MonoTypeOperatorFunction } from '../src/rx.ts';
+import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event } from '../src/event.ts';
 import { Counters } from '../src/stats.ts';
 import type { Expression } from './where/expression.ts';

@@ -3,7 +3,7 @@
  * together. Events flow one way, runner -> analyzers -> batches -> sinks. Each
  * event passes the analyzers alone; sinks take whole batches.
  */
-import { asyncScheduler, identity, type MonoTypeOperatorFunction, Observable, Subject } from './rx.ts';
+import { asyncScheduler, identity, type MonoTypeOperatorFunction, Observable, Subject } from 'rxjs';
 import { select } from '../analyzers/filter.ts';
 import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createMcpCounters, mcp } from '../analyzers/mcp.ts';

@@ -39,9 +39,9 @@ describe('imports', () => {
     ]);
   });
 
-  it('of analyzers are src/rx.ts, node:buffer, the decoders of codings and the shared words', () => {
+  it('of analyzers are rxjs, node:buffer, the decoders of codings and the shared words', () => {
     const libraries = /^(node:module|pako|fzstd|brotli-wasm)$/;
-    const allowed = /^(node:buffer|analyzers\/.*|src\/(event|time|errors|limits|rx|spoken|stats)\.ts)$/;
+    const allowed = /^(rxjs|node:buffer|analyzers\/.*|src\/(event|time|errors|limits|spoken|stats)\.ts)$/;
     expect(shown(imports.filter(({ from, target }) => from.startsWith('analyzers/') && !allowed.test(target) && !(from === 'analyzers/coding/libraries.ts' && libraries.test(target))))).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 /** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
-import type { SchedulerLike } from '../../src/rx.ts';
+import type { SchedulerLike } from 'rxjs';
 import type { Event, HttpEvent, NetEvent, NetProtocol, SseEvent, WebsocketEvent } from '../../src/event.ts';
 import { CODING_COUNTERS } from '../coding/decoder.ts';
 import { LIMITS } from '../../src/limits.ts';

@@ -12,7 +12,7 @@
  * processes by what they are ends only by `stop`; where pids are given as well,
  * the selection says what they must be, and chooses nobody else.
  */
-import { Observable, type Subscriber } from '../rx.ts';
+import { Observable, type Subscriber } from 'rxjs';
 import { NO_SELECTION, type Addon, type Batch, type KernelCounters, type ProgramFamily, type Selection } from '../addon.ts';
 import { createProcessTable, type ProcessTable } from '../decode/process-table.ts';
 import { AgentsightError } from '../errors.ts';

@@ -6,7 +6,7 @@
  * unknown source) is named by its number, counted and left out; the rest goes on.
  */
 import { open } from 'node:fs/promises';
-import { Observable, type Subscriber } from '../rx.ts';
+import { Observable, type Subscriber } from 'rxjs';
 import { AgentsightError, causeText } from '../errors.ts';
 import type { Event } from '../event.ts';
 import { parseLine } from '../event-parse.ts';

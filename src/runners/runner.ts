@@ -1,7 +1,7 @@
 /**
  * A runner is a source of events: the kernel, or a capture being replayed.
  */
-import type { Observable } from '../rx.ts';
+import type { Observable } from 'rxjs';
 import type { Event } from '../event.ts';
 import type { StageStats } from '../stats.ts';
 

@@ -33,9 +33,9 @@ export const BUILDS = [
     advice: 'run `npm run build:native` to see all of its output; it needs g++ with C++20, libbpf-dev and libelf-dev',
   },
   {
-    name: 'compiling TypeScript',
+    name: 'bundling TypeScript',
     script: 'build:ts',
-    inputs: ['src', 'analyzers', 'test/bench', 'test/programs', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'],
+    inputs: ['src', 'analyzers', 'test/bench', 'test/programs', 'test/helpers', 'rolldown.config.mjs', 'package-lock.json'],
     only: (path) => path.endsWith('.ts') || path.endsWith('.json'),
     outputs: ['dist/src/cli/main.js'],
     stamp: 'dist/.stamp-ts',

@@ -12,7 +12,7 @@ const BEGIN = '<!-- help: begin -->';
 const END = '<!-- help: end -->';
 
 const { helpTexts } = /** @type {{ helpTexts: () => ReadonlyMap<string, string> }} */ (
-  await import(join(ROOT, 'dist/src/cli/command-line.js'))
+  await import(join(ROOT, 'dist/test/command-line.js'))
 );
 
 const blocks = Array.from(helpTexts(), ([name, help]) => `### \`${name}\`\n\n\`\`\`\n${help}\`\`\`\n`).join('\n');

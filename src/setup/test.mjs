@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 import { fetchAgents } from './agents.mjs';
 import { countOf, troubleOf, verdict } from './report.mjs';
 import { runMain, setUp } from './setup.mjs';
-import { ROOT, SetupError, isRoot, say } from './shell.mjs';
+import { ROOT, SetupError, isRoot, run, say } from './shell.mjs';
 
 /**
  * @typedef {object} Tier
@@ -46,6 +46,8 @@ async function main() {
   const isCi = (process.env.CI ?? '') !== '';
   const plan = choose(process.argv.slice(2), { isCi });
   await setUp({ test: true });
+  // By hand it is `npm run check`: half a minute is much before one test.
+  if (isCi) await run({ name: 'checking types and style', command: ['npm', 'run', '--silent', 'check'], advice: 'run `npm run check` to see every complaint' });
   const total = { passed: 0, failed: 0, skipped: 0 };
   /** @type {string[]} */
   const trouble = [];

@@ -1,6 +1,6 @@
 import { createClient, ClickHouseError, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
 import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { cpSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -210,14 +210,16 @@ describe('an engine whose parent is gone', () => {
 
 test('an installation without chdb says so, and what works without it', async () => {
   const bare = tempDir();
-  for (const path of ['package.json', 'dist/src']) cpSync(join(ROOT, path), bare.file(path), { recursive: true });
-  const script = `
-import { EngineProcess } from ${JSON.stringify(bare.file('dist/src/hub/engine/process.js'))};
-const engine = new EngineProcess({ path: ${JSON.stringify(bare.file('store'))}, mergedPartBytes: 1e6, freeDiskBytes: 1e6, onUp() {}, onDown() {}, log() {} });
-await engine.start().catch(({ code, hint }) => console.log(JSON.stringify({ code, hint })));`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
-  const { code, hint } = JSON.parse(stdout) as { code: string; hint: string };
-  expect(code).toBe('STORE_ENGINE_MISSING');
-  expect(hint).toMatch(/npm install chdb.*--no-hub.*--store URL/s);
-  bare.remove();
+  try {
+    for (const path of ['package.json', 'bin', 'dist/src']) cpSync(join(ROOT, path), bare.file(path), { recursive: true });
+    mkdirSync(bare.file('node_modules'));
+    for (const name of readdirSync(join(ROOT, 'node_modules')).filter((entry) => entry !== 'chdb')) {
+      symlinkSync(join(ROOT, 'node_modules', name), bare.file(join('node_modules', name)));
+    }
+    const serve = [bare.file('bin/agentsight-ts.mjs'), 'serve', '--data-dir', bare.file('data'), '--server-port', '0'];
+    const failed = await promisify(execFile)(process.execPath, serve).then(() => null, (error: unknown) => error as { readonly stderr: string });
+    expect(failed?.stderr).toMatch(/chdb.*hint:.*npm install chdb.*--no-hub.*--store URL/s);
+  } finally {
+    bare.remove();
+  }
 });
