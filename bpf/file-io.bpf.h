@@ -40,8 +40,10 @@ struct open_file {
 	__u32 reserved;
 };
 
+/* Entries are allocated as they come: to have all of them ready takes a start 10 to 30 ms for each such map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_OPEN_FILES);
 	__type(key, struct descriptor);
 	__type(value, struct open_file);
@@ -55,6 +57,7 @@ struct file_process {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_FILE_PROCESSES);
 	__type(key, __u32);
 	__type(value, struct file_process);

@@ -67,8 +67,8 @@ struct cpu_state {
 #define MAX_TRACED 65536
 /* Names given to trace by. */
 #define MAX_COMMS 64
-/* Reads of Go programs under way, one per goroutine that waits; the longest unused one is forgotten, its bytes counted as missed. */
-#define MAX_GO_READS 65536
+/* Reads of Go programs under way, one per connection whose goroutine waits (see MAX_SOCKETS); the longest unused one is forgotten, its bytes counted as missed. */
+#define MAX_GO_READS 16384
 /* TLS connections with a byte count; the longest unused one is forgotten and starts anew. */
 #define MAX_CONNECTIONS 16384
 /* Tables of functions that NSPR files were seen with; at it the longest unused is asked for anew. */

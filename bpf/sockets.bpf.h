@@ -60,8 +60,10 @@ struct unix_names {
 	__u32 reserved;
 };
 
+/* Entries are allocated as they come, as in file-io.bpf.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, MAX_SOCKETS);
 	__type(key, __u64);
 	__type(value, struct socket_state);
