@@ -278,8 +278,11 @@ static __noinline bool is_selected_movement(struct socket_state *state, struct m
 	return is_selected_port(state->endpoint.local_port, port);
 }
 
-/* The greeting of MySQL tells it by its sixth byte. */
-#define TOLD_BYTES 6
+/*
+ * The shortest that tells: +OK of Redis with its line end. Of MySQL's greeting
+ * one byte more does, which is there, because no client reads it in fives.
+ */
+#define TOLD_BYTES 5
 
 /*
  * Of what is neither HTTP nor TLS user space tells the name by what both sides

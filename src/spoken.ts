@@ -55,10 +55,19 @@ function isRedis(start: Buffer): boolean {
   return /^\*\d{1,4}\r\n\$/.test(start.toString('latin1', 0, 16));
 }
 
+/** Those that people type, and that end before the eighth byte. */
+const REDIS_COMMANDS = [
+  'ping|info|auth|hello|select|echo|quit|dbsize|time|role|client|config|monitor|multi|publish|eval', 'keys|scan|exists|type|ttl|pttl|expire|persist|rename|del|unlink',
+  'set|setnx|setex|get|getset|getdel|mget|mset|append|strlen|incr|decr|incrby|decrby', 'lpush|rpush|lpop|rpop|llen|lrange|lindex|hset|hget|hdel|hlen|hkeys|hvals|hgetall',
+  'sadd|srem|scard|spop|zadd|zrem|zcard|zrange|zscore|xadd|xlen|xread|xrange',
+].join('|');
+const REDIS_COMMAND = new RegExp(`^(?:${REDIS_COMMANDS})[ \\r\\n]`, 'i');
+/** A simple string of its own, an error of its own, a number, the length of a string, a list or a map, none of either. */
+const REDIS_ANSWER = /^(?:\+PONG\r|\+OK\r\n|-ERR |-NOAUTH|-WRONG|-NOPERM|-LOADIN|:-?\d+(?:\r|$)|[$*]-1\r\n|[$*%]\d+(?:\r|$)|_\r\n)/;
+
+/** A command is also a word of other protocols, but none of them answers so. */
 function isRedisByHand(client: Buffer, server: Buffer): boolean {
-  const asked = client.toString('latin1', 0, 8).toUpperCase();
-  return ['PING\r\n', 'AUTH ', 'HELLO ', 'SELECT ', 'INFO\r\n'].some((word) => asked.startsWith(word))
-    && /^(?:\+PONG|\+OK\r\n|-ERR |-NOAUTH|-WRONG|%\d|\$\d)/.test(server.toString('latin1', 0, 8));
+  return REDIS_COMMAND.test(client.toString('latin1', 0, 8)) && REDIS_ANSWER.test(server.toString('latin1', 0, 8));
 }
 
 /** A header, one question of one byte, its type and class. */

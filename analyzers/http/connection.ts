@@ -5,12 +5,12 @@
  * or not its record was delivered.
  */
 import type { Direction, Endpoint, ProcessKey } from '../../src/event.ts';
-import { type Spoken, spokenIn } from '../../src/spoken.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Channel, carrierOf } from './channel.ts';
 import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
 import { createHttp2 } from './http2.ts';
+import { type Naming, createNaming } from './naming.ts';
 import { createOpaque } from './opaque.ts';
 import type { Environment } from './options.ts';
 import { type Chunk, type ChunkEvent, type Part, bytesOf, ownPart, spanOf } from './part.ts';
@@ -43,6 +43,7 @@ interface State {
   readonly lanes: Readonly<Record<Direction, Lane>>;
   readonly undecided: Undecided;
   protocol: Protocol | null;
+  naming: Naming | null;
   ended: boolean;
 }
 
@@ -59,6 +60,7 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
     lanes: { read: createLane(), write: createLane() },
     undecided: createUndecided(environment),
     protocol: null,
+    naming: null,
     ended: false,
   };
   return {
@@ -189,13 +191,16 @@ function give(state: State, { chunk }: Part, skip: number): void {
     protocol.missing(chunk.direction, position, spanOf(chunk) - skip, true);
     return;
   }
-  const bytes = bytesOf(chunk);
-  protocol.data(chunk.direction, skip === 0 ? bytes : bytes.subarray(skip), position, chunk.offset === 0 && skip === 0);
+  const bytes = skip === 0 ? bytesOf(chunk) : bytesOf(chunk).subarray(skip);
+  state.naming?.take(chunk.direction, bytes, position);
+  protocol.data(chunk.direction, bytes, position, chunk.offset === 0 && skip === 0);
 }
 
 /** Makes the connection's protocol, as its bytes of this direction told; what waited for it comes first. */
 function open(state: State, detected: Detected, direction: Direction): void {
-  state.protocol = createProtocol(state, detected, direction);
+  state.protocol = createProtocol(state.channel, detected, direction);
+  // A word of capital letters and a space may be a request, and may be a command: its answer tells.
+  if (detected === 'unknown' || (detected === 'http1' && state.channel.tls)) state.naming = createNaming(state.channel, detected === 'unknown');
   for (const one of state.undecided.waiting.splice(0)) {
     if (one.kind === 'part') {
       carry(state, one.part);
@@ -207,30 +212,14 @@ function open(state: State, detected: Detected, direction: Direction): void {
   }
 }
 
-function createProtocol(state: State, detected: Detected, direction: Direction): Protocol {
-  const { channel } = state;
+function createProtocol(channel: Channel, detected: Detected, direction: Direction): Protocol {
   switch (detected) {
     case 'http1': return createHttp1(channel);
     case 'http2-client': return createHttp2(channel, { client: direction, upgraded: null });
     case 'http2-server': return createHttp2(channel, { client: direction === 'read' ? 'write' : 'read', upgraded: null });
     case 'http2': return createHttp2(channel, { client: null, upgraded: null });
-    default: return openUnparsed(state);
+    default: return createOpaque(channel);
   }
-}
-
-/** By its name, where its first bytes tell that. */
-function openUnparsed({ environment, channel, undecided }: State): Protocol {
-  const speaks = spokenIn({ read: undecided.firstBytes('read'), write: undecided.firstBytes('write') });
-  environment.counters.add(speaks === null ? 'opaque_unknown' : 'opaque_named');
-  if (speaks !== null && !environment.isNamed) nameConnection(channel, speaks);
-  return createOpaque(channel);
-}
-
-function nameConnection({ environment, carrier, connection, endpoint, tls }: Channel, speaks: Spoken): void {
-  const { timestamp, pid, comm, process, session } = carrier;
-  environment.derive({
-    timestamp, source: 'net', pid, comm, data: { event: 'PROTOCOL', connection, endpoint, tls, speaks }, id: environment.nextId(), process, session,
-  });
 }
 
 function endConnection(state: State, end: End): void {
@@ -242,6 +231,7 @@ function endConnection(state: State, end: End): void {
   for (const one of state.undecided.waiting.splice(0)) {
     if (one.kind === 'part') state.environment.counters.add('opaque_bytes', spanOf(one.part.chunk));
   }
+  state.naming?.end();
   state.protocol?.end(end);
   state.hold?.flush();
 }

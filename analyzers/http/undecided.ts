@@ -21,8 +21,6 @@ export interface Undecided {
   readonly waiting: Waiting[];
   /** The part is kept when the answer is `more`. */
   add(part: Part): Detected;
-  /** As far as they are known: empty where a direction began before the capture. */
-  firstBytes(direction: Direction): Buffer;
   /** `count` bytes before the part are missing. */
   addGap(before: Part, position: number, count: number): Detected;
 }
@@ -40,6 +38,7 @@ export function createUndecided({ limits }: Environment): Undecided {
     return sides[chunk.direction] ??= { first: Buffer.alloc(0), midway: isMidway ? createMidway(limits.http2SeekBytes) : null };
   }
 
+  /** As far as they are known: empty where a direction began before the capture. */
   function firstBytes(direction: Direction): Buffer {
     return sides[direction]?.first ?? NO_BYTES;
   }
@@ -62,7 +61,6 @@ export function createUndecided({ limits }: Environment): Undecided {
       const detected = isRefused ? 'unknown' : told;
       return detected === 'more' ? keep({ kind: 'part', part: ownPart(part) }, spanOf(chunk)) : detected;
     },
-    firstBytes,
     addGap(before, position, count) {
       const { midway } = sideOf(before, position);
       if (midway === null) return 'unknown';

@@ -72,6 +72,11 @@ describeKernel('a connection is told by its first bytes', () => {
     expectTold(events, 'mysql', { port: Number(portOf(server)) });
   });
 
+  test.each([['SET a b\\r\\n', '+OK\r\n'], ['ping\\n', '+PONG\r\n']])('Redis, by hand: %s', async (typed, answer) => {
+    const server = await startServer({ answer });
+    expectTold(await python(portOf(server), '0', typed), 'redis', { address: '127.0.0.1', port: Number(portOf(server)) });
+  });
+
   test('Redis over a unix socket', async () => {
     const folder = tempDir();
     onTestFinished(folder.remove);

@@ -1,5 +1,6 @@
 /** Names of protocols by the first bytes that their programs send. */
 import { describe, expect, test } from 'vitest';
+import { createHttpCounters } from '../../analyzers/http.ts';
 import { type Spoken, spokenIn } from '../../src/spoken.ts';
 import { analyze, chunk } from '../cases.ts';
 
@@ -19,6 +20,11 @@ const GREETINGS: readonly (readonly [name: string, write: string, read: string, 
   ['redis-cli', '*2\r\n$7\r\nCOMMAND\r\n', '*241\r\n*10\r\n', 'redis'],
   ['a Redis client says hello', '*1\r\n$4\r\nPING\r\n', '+PONG\r\n', 'redis'],
   ['Redis by telnet', 'PING\r\n', '+PONG\r\n', 'redis'],
+  ['Redis by nc, in small letters', 'set a b\n', '+OK\r\n', 'redis'],
+  ['Redis has no such key', 'GET nothing\r\n', '$-1\r\n', 'redis'],
+  ['Redis counts to a large number', 'INCR a\r\n', ':1234567890\r\n', 'redis'],
+  ['Redis knows no such command', 'PUBLISH a\r\n', "-ERR wrong number of arguments for 'publish' command\r\n", 'redis'],
+  ['Redis lists', 'KEYS *\r\n', '*0\r\n', 'redis'],
   ['Redis wants a password', 'INFO\r\n', '-NOAUTH Authentication required.\r\n', 'redis'],
   ['DNS over TCP', '\0\x1d\x12\x34\x01\0\0\x01', '\0\x2d\x12\x34\x81\x80\0\x01', 'dns'],
   ['DNS over TCP with EDNS', '\0\x28\xbe\xef\x01\x20\0\x01', NOTHING, 'dns'],
@@ -27,6 +33,12 @@ const GREETINGS: readonly (readonly [name: string, write: string, read: string, 
   ['SMTP', 'EHLO me\r\n', '220 mail\r\n', null],
   ['SSH', 'SSH-2.0-O', 'SSH-2.0-O', null],
   ['memcached', 'get a\r\n', 'END\r\n', null],
+  ['memcached stores', 'set a 0 0 1\r\nb\r\n', 'STORED\r\n', null],
+  ['HTTP without a version', 'GET /\r\n', '<html>', null],
+  ['IRC', 'PING me\r\n', ':irc.test PONG me\r\n', null],
+  ['POP3', 'AUTH PLAIN\r\n', '+OK ready\r\n', null],
+  ['a command of Redis without its answer', 'GET a\r\n', NOTHING, null],
+  ['an answer of Redis without its command', 'what\r\n', '+OK\r\n', null],
   ['PING to somebody else', 'PING\r\n', '500 what', null],
   ['text with a star', '* a list\r\n', NOTHING, null],
   ['zeros', '\0'.repeat(16), '\0'.repeat(16), null],
@@ -65,12 +77,15 @@ describe('first bytes tell', () => {
 });
 
 describe('inside TLS', () => {
-  const named = (text: string, direction: 'read' | 'write', size: number) => {
+  function chunksOf(text: string, direction: 'read' | 'write', size: number, from = 0): ReturnType<typeof chunk>[] {
     const all = bytes(text);
-    const events = Array.from({ length: Math.ceil(all.length / size) }, (_, index) => chunk({
-      direction, bytes: all.subarray(index * size, (index + 1) * size), position: index * size, total: all.length, offset: index * size,
+    return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => chunk({
+      direction, bytes: all.subarray(index * size, (index + 1) * size), position: from + index * size, total: all.length, offset: index * size,
     }));
-    return analyze(events).order.flatMap((event) => (event.source === 'net' && event.data.event === 'PROTOCOL' ? [event.data] : []));
+  }
+
+  const named = (text: string, direction: 'read' | 'write', size: number) => {
+    return analyze(chunksOf(text, direction, size)).order.flatMap((event) => (event.source === 'net' && event.data.event === 'PROTOCOL' ? [event.data] : []));
   };
 
   test.each([
@@ -78,6 +93,29 @@ describe('inside TLS', () => {
     ['dns', '\0\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0', 'write'],
   ] as const)('%s is told once, with its connection', (speaks, text, direction) => {
     expect(named(text, direction, text.length)).toEqual([{ event: 'PROTOCOL', connection: 'c1', endpoint: null, tls: true, speaks }]);
+  });
+
+  test.each(['PING\r\n|+PONG\r\n', 'SET a b\r\n|+OK\r\n', 'set a b\r\n|+OK\r\n', 'GET a\n|$-1\r\n'])('commands of Redis by hand, %j: told by their answer, at any split', (talk) => {
+    const [asked = '', answered = ''] = talk.split('|');
+    for (const role of ['client', 'server']) {
+      for (const size of [1, 3, 100]) {
+        const [first, second] = role === 'client' ? ['write', 'read'] as const : ['read', 'write'] as const;
+        const events = [...chunksOf(asked, first, size), ...chunksOf(answered, second, size), ...chunksOf(asked, first, size, asked.length), ...chunksOf(answered, second, size, answered.length)];
+        const counters = createHttpCounters();
+        const { order } = analyze(events, { counters });
+        const found = order.flatMap((event) => (event.source === 'net' && event.data.event === 'PROTOCOL' ? [event.data] : []));
+        expect(found, `${role}, ${size}`).toEqual([{ event: 'PROTOCOL', connection: 'c1', endpoint: null, tls: true, speaks: 'redis' }]);
+        expect(order.filter(({ source }) => source === 'http')).toEqual([]);
+        expect(counters.get('opaque_unknown')).toBe(0);
+      }
+    }
+  });
+
+  test('a command whose answer is of something else has no name', () => {
+    const counters = createHttpCounters();
+    const { order } = analyze([...chunksOf('PING\r\n', 'write', 100), ...chunksOf('500 what is that, please\r\n', 'read', 100)], { counters });
+    expect(order.filter(({ source }) => source === 'net')).toEqual([]);
+    expect(counters.get('opaque_unknown')).toBe(1);
   });
 
   test('what is parsed, or not known, is not', () => {
