@@ -15,7 +15,7 @@ import { type LocateSecrets, masked, secretsOf } from './http/mask.ts';
 import { type Heard, type ProcessEnd, abandonCalls, createProcessEnd, takeMessage } from './jsonrpc/ends.ts';
 import { type Framing, type MessageReader, breakMessages, createMessageReader, readMessages } from './jsonrpc/framing.ts';
 import { parseMessages } from './jsonrpc/message.ts';
-import { type Pipes, createPipes } from './jsonrpc/pipes.ts';
+import { type PipeUse, type Pipes, createPipes } from './jsonrpc/pipes.ts';
 
 const COUNTERS = [
   'calls', 'calls_aborted', 'calls_evicted', 'notifications', 'replies', 'replies_unpaired', 'heard_twice',
@@ -54,6 +54,7 @@ interface Stream {
   readonly reader: MessageReader;
   /** The event whose bytes are being read. */
   event: StdioEvent;
+  use: PipeUse;
   /** Where in the call the next chunk should begin. */
   next: number;
 }
@@ -105,8 +106,9 @@ export function mcp(options: McpOptions): OperatorFunction<Event, Event> {
 function takeChunk(state: State, event: StdioEvent): void {
   const { data } = event;
   if (data.role === 'stderr' || !/^(?:pipe|socket):/.test(data.target)) return;
-  state.environment.pipes.see(event);
-  const stream = streamOf(state, event);
+  const use = state.environment.pipes.see(event);
+  const stream = streamOf(state, event, use);
+  stream.use = use;
   if (data.offset !== 0 && data.offset !== stream.next) breakMessages(stream.reader);
   stream.event = event;
   stream.next = data.offset + data.len;
@@ -118,7 +120,7 @@ function takeChunk(state: State, event: StdioEvent): void {
   stream.event = { ...event, data: { ...data, payload: NOTHING } };
 }
 
-function streamOf(state: State, event: StdioEvent): Stream {
+function streamOf(state: State, event: StdioEvent, use: PipeUse): Stream {
   const key = `${event.process ?? event.pid} ${event.data.target} ${event.data.direction}`;
   let stream = state.streams.get(key);
   if (stream === undefined) {
@@ -128,7 +130,7 @@ function streamOf(state: State, event: StdioEvent): Stream {
       state.streams.delete(state.streams.keys().next().value as string);
     }
     const made: Stream = {
-      process: event.process, event, next: 0,
+      process: event.process, event, use, next: 0,
       reader: createMessageReader(limits.mcpMessageBytes, {
         onText: (bytes, framing) => takeText(state, made, bytes, framing),
         onDropped: (reason) => counters.add(reason === 'cut' ? 'messages_cut' : 'messages_too_long'),
@@ -142,7 +144,7 @@ function streamOf(state: State, event: StdioEvent): Stream {
   return stream;
 }
 
-function takeText(state: State, { event }: Stream, bytes: Buffer, framing: Framing): void {
+function takeText(state: State, { event, use }: Stream, bytes: Buffer, framing: Framing): void {
   const { environment, ends } = state;
   const ranges = environment.locate?.('body', bytes) ?? [];
   const text = masked(bytes, ranges).toString('utf8');
@@ -152,8 +154,8 @@ function takeText(state: State, { event }: Stream, bytes: Buffer, framing: Frami
   if (end === undefined) ends.set(event.process, end = createProcessEnd());
   const { pid, comm, process, session, timestamp, data } = event;
   // Who is first to hear tells, though another may have its reply earlier.
-  environment.pipes.tells(data.target, event.process);
-  const heard: Heard = { carrier: { pid, comm, process, session }, timestamp, direction: data.direction, target: data.target, framing, secrets: secretsOf(ranges) };
+  environment.pipes.tells(use.pipe, event.process);
+  const heard: Heard = { carrier: { pid, comm, process, session }, timestamp, direction: data.direction, target: data.target, use, framing, secrets: secretsOf(ranges) };
   for (const message of messages) takeMessage(environment, end, heard, message);
 }
 

@@ -158,11 +158,12 @@ export interface WebsocketData extends Masked {
   readonly redacted: number;
 }
 
-/** A process at the other end of a pipe. */
+/** A process at the other end of a pipe. `used`: it was seen to read or write there. `held`: it had that end open. */
 export interface McpPeer {
   readonly pid: number;
   readonly comm: string;
   readonly process: ProcessKey | null;
+  readonly evidence: 'used' | 'held';
 }
 
 /**
@@ -179,7 +180,7 @@ export interface McpData extends Masked {
   readonly role: 'client' | 'server';
   /** The pipe or socket of the request, or of the notification or lone reply. */
   readonly target: string;
-  /** The process at its other end, where that is traced and used it. */
+  /** The process at its other end, traced or not; null where it is not known. */
   readonly peer: McpPeer | null;
   readonly id: string | number | null;
   readonly method: string | null;

@@ -9,12 +9,14 @@ import type { McpEnvironment } from '../mcp.ts';
 import { joinMarks, withMarks } from '../redact/marks.ts';
 import type { Framing } from './framing.ts';
 import type { RpcId, RpcMessage } from './message.ts';
+import type { PipeUse } from './pipes.ts';
 
 export interface Heard {
   readonly carrier: Pick<StdioEvent, 'pid' | 'comm' | 'process' | 'session'>;
   readonly timestamp: Nanoseconds;
   readonly direction: Direction;
   readonly target: string;
+  readonly use: PipeUse;
   readonly framing: Framing;
   /** Of the whole text, which in a batch holds more than this message. */
   readonly secrets: SecretMarks;
@@ -110,12 +112,12 @@ function emitCall(environment: McpEnvironment, { heard, request, number }: Waiti
     return;
   }
   const latencyMs = differenceMs(reply.heard.timestamp, heard.timestamp);
-  emit(environment, heard, { ...call, result: reply.result, error: reply.error, latencyMs }, reply.heard.secrets);
+  emit(environment, heard, { ...call, result: reply.result, error: reply.error, latencyMs }, reply.heard);
 }
 
-function emit(environment: McpEnvironment, heard: Heard, fields: Fields, replied: SecretMarks = []): void {
-  const { carrier, direction, target, framing, timestamp } = heard;
-  if (!environment.pipes.tells(target, carrier.process)) {
+function emit(environment: McpEnvironment, heard: Heard, fields: Fields, replied: Heard | null = null): void {
+  const { carrier, direction, target, use, framing, timestamp } = heard;
+  if (!environment.pipes.tells(use.pipe, carrier.process)) {
     environment.counters.add('heard_twice');
     return;
   }
@@ -126,12 +128,12 @@ function emit(environment: McpEnvironment, heard: Heard, fields: Fields, replied
     call: `${carrier.process ?? carrier.pid}/${number}`,
     framing, target,
     role: roleOf(direction, fields.kind),
-    peer: environment.pipes.peerOf(target, direction),
+    peer: environment.pipes.peerOf(replied === null ? [use] : [use, replied.use]),
     params: params?.slice(0, limit) ?? null,
     result: result?.slice(0, limit) ?? null,
     truncated: (params?.length ?? 0) > limit || (result?.length ?? 0) > limit,
     latency_ms: latencyMs,
-    ...withMarks(joinMarks(heard.secrets, replied, (count) => environment.counters.add('secrets_unlisted', count))),
+    ...withMarks(joinMarks(heard.secrets, replied?.secrets ?? [], (count) => environment.counters.add('secrets_unlisted', count))),
   };
   environment.counters.add(fields.kind === 'call' ? 'calls' : fields.kind === 'notification' ? 'notifications' : 'replies');
   const event: McpEvent = { timestamp, source: 'mcp', ...carrier, data, id: environment.nextId() };

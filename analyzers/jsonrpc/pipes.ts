@@ -1,48 +1,72 @@
-/** Who is at the ends of each pipe, as far as stdio events told. The oldest is forgotten. */
-import type { Direction, McpPeer, ProcessKey, StdioEvent } from '../../src/event.ts';
+/**
+ * Who is at the ends of each pipe and each pair of sockets, as far as stdio events told. The oldest is forgotten.
+ *
+ * The ends of a pipe share its name, and one reads what the other writes. Of a pair of sockets each end has a name of
+ * its own, `target` of whoever uses it, and the other's is `peer_target`.
+ */
+import type { McpPeer, ProcessKey, StdioEvent } from '../../src/event.ts';
+
+/** What one process uses of a pipe or a pair of sockets. */
+export interface PipeUse {
+  /** The same at both ends. */
+  readonly pipe: string;
+  readonly own: string;
+  /** null: not known. */
+  readonly other: string | null;
+  /** Who the event says is at the other end, who used it last first. */
+  readonly peers: readonly McpPeer[];
+}
 
 export interface Pipes {
   /** The process reads or writes there. */
-  see(event: StdioEvent): void;
+  see(event: StdioEvent): PipeUse;
   /** Whether it is this process that tells of the pipe; the first to ask is. */
-  tells(target: string, process: ProcessKey | null): boolean;
-  /** The process at the end that writes what this one reads, and the other way round; null where it was not seen. */
-  peerOf(target: string, direction: Direction): McpPeer | null;
+  tells(pipe: string, process: ProcessKey | null): boolean;
+  /** The process at the other end of what some events used: one that was seen to use it, else one that held it. */
+  peerOf(uses: readonly PipeUse[]): McpPeer | null;
   forget(): void;
 }
 
-interface Pipe {
-  read: McpPeer | null;
-  write: McpPeer | null;
-  teller: ProcessKey | null | undefined;
-}
-
 export function createPipes(limit: number): Pipes {
-  const pipes = new Map<string, Pipe>();
-
-  function pipeOf(target: string): Pipe {
-    let pipe = pipes.get(target);
-    if (pipe === undefined) {
-      if (pipes.size >= limit) pipes.delete(pipes.keys().next().value as string);
-      pipe = { read: null, write: null, teller: undefined };
-      pipes.set(target, pipe);
-    }
-    return pipe;
-  }
+  const users = new Map<string, McpPeer>();
+  const tellers = new Map<string, ProcessKey | null>();
 
   return {
-    see({ pid, comm, process, data }) {
-      if (!data.target.startsWith('pipe:')) return;
-      const pipe = pipeOf(data.target);
-      if (pipe[data.direction]?.process !== process || pipe[data.direction]?.comm !== comm) pipe[data.direction] = { pid, comm, process };
+    see(event) {
+      const use = useOf(event);
+      const { pid, comm, process } = event;
+      const known = users.get(use.own);
+      if (known?.process !== process || known.comm !== comm) put(users, use.own, { pid, comm, process, evidence: 'used' }, limit);
+      return use;
     },
-    tells(target, process) {
-      const pipe = pipeOf(target);
-      pipe.teller ??= process;
-      return pipe.teller === process;
+    tells(pipe, process) {
+      const teller = tellers.get(pipe);
+      if (teller !== undefined) return teller === process;
+      put(tellers, pipe, process, limit);
+      return true;
     },
-    // Of a pair of sockets each end has a name of its own: only of a pipe the same name means the same bytes.
-    peerOf: (target, direction) => pipes.get(target)?.[direction === 'read' ? 'write' : 'read'] ?? null,
-    forget: () => pipes.clear(),
+    peerOf(uses) {
+      const seen = uses.flatMap(({ other }) => (other === null ? [] : users.get(other) ?? []));
+      const told = uses.flatMap(({ peers }) => peers);
+      return told.find(({ evidence }) => evidence === 'used') ?? seen[0] ?? told[0] ?? null;
+    },
+    forget() {
+      users.clear();
+      tellers.clear();
+    },
   };
+}
+
+function put<Value>(entries: Map<string, Value>, key: string, value: Value, limit: number): void {
+  if (!entries.has(key) && entries.size >= limit) entries.delete(entries.keys().next().value as string);
+  entries.set(key, value);
+}
+
+function useOf({ data }: StdioEvent): PipeUse {
+  const { target, peer_target: other, direction } = data;
+  const peers = (data.peers ?? []).map(({ pid, comm, process, evidence }): McpPeer => ({ pid, comm, process, evidence }));
+  if (target.startsWith('pipe:')) {
+    return { pipe: target, own: `${target} ${direction}`, other: `${target} ${direction === 'read' ? 'write' : 'read'}`, peers };
+  }
+  return { pipe: other === null ? target : [target, other].sort().join(' '), own: target, other, peers };
 }

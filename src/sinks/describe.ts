@@ -190,6 +190,7 @@ function describeWebsocket(data: WebsocketData): string {
 function describeMcp(data: McpData): string {
   const parts = [
     data.kind === 'call' ? '' : data.kind,
+    data.peer === null ? '' : `${data.role === 'client' ? 'to' : 'from'} ${data.peer.pid} ${escapeText(data.peer.comm)}`,
     data.method === null ? '' : escapeText(data.method),
     data.id === null ? '' : `#${escapeText(String(data.id))}`,
     data.params === null ? '' : excerpt(data.params),

@@ -101,7 +101,7 @@ export function everySource(): Event[] {
       state: 'complete', reason: null, redacted: 0,
     }),
     eventOf('mcp', {
-      kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS }, id: 1,
+      kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS, evidence: 'used' }, id: 1,
       method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,
     }),
     eventOf('probe', {

@@ -86,6 +86,23 @@ describeKernel('trace -- the demo agent', () => {
     expect(written).toContain('release planned for 2031-05-17');
   });
 
+  it('each of these calls, with the server and the agent that asked it', () => {
+    const programs = ofSource(events, 'process').filter(({ data }) => data['event'] === 'EXEC');
+    const processOf = (script: string) => programs.find(({ data }) => (data['argv'] as string[]).some((word) => word.endsWith(script)))?.process;
+    const calls = ofSource(events, 'mcp');
+    expect(calls.map(({ data }) => [data['kind'], data['method'], data['state']])).toEqual([
+      ['call', 'initialize', 'complete'], ['notification', 'notifications/initialized', 'complete'], ['call', 'tools/list', 'complete'], ['call', 'tools/call', 'complete'],
+    ]);
+    for (const { process, data } of calls) {
+      expect(process).toBe(processOf('mcp-server.mjs'));
+      expect(data).toMatchObject({ role: 'server' });
+    }
+    // Of the last ones the agent may have gone before it was looked for.
+    const agents = calls.map(({ data }) => (data['peer'] as { readonly process: string } | null)?.process);
+    expect(agents[0]).toBe(processOf('agent.mjs'));
+    expect(new Set(agents.filter((agent) => agent !== undefined)).size).toBe(1);
+  });
+
   it('the key is masked where it stood, and is nowhere in the file', () => {
     // Not `not.toContain`: a failure would print the whole file.
     expect(text.includes(KEY)).toBe(false);

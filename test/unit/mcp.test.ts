@@ -3,7 +3,7 @@ import { from } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { type McpLimits, createMcpCounters, mcp } from '../../analyzers/mcp.ts';
 import { locateSecrets } from '../../analyzers/redact.ts';
-import type { Direction, Event, McpData, StdioEvent } from '../../src/event.ts';
+import type { Direction, Event, McpData, StdioEvent, StdioPeer } from '../../src/event.ts';
 import { nanoseconds } from '../../src/time.ts';
 import { generator } from '../helpers/random.ts';
 
@@ -13,13 +13,15 @@ interface Said {
   readonly target?: string;
   readonly text: string;
   readonly role?: StdioEvent['data']['role'];
+  readonly peerTarget?: string;
+  readonly peers?: readonly StdioPeer[];
 }
 
-function say({ process = 'agent', direction, target = direction === 'write' ? 'pipe:[1]' : 'pipe:[2]', text, role = 'other' }: Said, timeMs = 0): StdioEvent {
+function say({ process = 'agent', direction, target = direction === 'write' ? 'pipe:[1]' : 'pipe:[2]', text, role = 'other', peerTarget, peers }: Said, timeMs = 0): StdioEvent {
   const payload = Buffer.from(text);
   return {
     timestamp: nanoseconds(BigInt(timeMs) * 1_000_000n), source: 'stdio', pid: process.length, comm: process, process, session: 's', id: 'i',
-    data: { fd: 4, role, target, peer_target: null, peers: null, direction, len: payload.length, total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1 },
+    data: { fd: 4, role, target, peer_target: peerTarget ?? null, peers: peers ?? null, direction, len: payload.length, total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1 },
   };
 }
 
@@ -77,8 +79,35 @@ describe('JSON-RPC over stdio', () => {
       say({ process: 'server', direction: 'write', target: 'pipe:[2]', text: `${reply}\n`, role: 'stdout' }, 5), say({ direction: 'read', text: `${reply}\n` }, 6),
     ];
     const { found, counters } = heard(events);
-    expect(found).toMatchObject([{ role: 'client', state: 'complete', latency_ms: 6, peer: { comm: 'server', process: 'server' } }]);
+    expect(found).toMatchObject([{ role: 'client', state: 'complete', latency_ms: 6, peer: { comm: 'server', process: 'server', evidence: 'used' } }]);
     expect(counters.get('heard_twice')).toBe(1);
+  });
+
+  it('does so of a pair of sockets, whose ends have names of their own', () => {
+    const own = { target: 'socket:[1]', peerTarget: 'socket:[2]' };
+    const other = { target: 'socket:[2]', peerTarget: 'socket:[1]' };
+    const events = [
+      say({ direction: 'write', text: `${request}\n`, ...own }), say({ process: 'server', direction: 'read', text: `${request}\n`, role: 'stdin', ...other }, 1),
+      say({ process: 'server', direction: 'write', text: `${reply}\n`, role: 'stdout', ...other }, 5), say({ direction: 'read', text: `${reply}\n`, ...own }, 6),
+    ];
+    const { found, counters } = heard(events);
+    expect(found).toMatchObject([{ role: 'client', target: 'socket:[1]', state: 'complete', latency_ms: 6, peer: { comm: 'server', process: 'server', evidence: 'used' } }]);
+    expect(counters.get('heard_twice')).toBe(1);
+  });
+
+  it('names the other end by what its stdio events know: who used it before who only holds it, of the request or of the reply', () => {
+    const peer = (name: string, evidence: StdioPeer['evidence']): StdioPeer => ({ pid: name.length, process: name, comm: name, fd: 7, evidence });
+    const ask = (peers: readonly StdioPeer[]) => say({ direction: 'write', target: 'socket:[1]', peerTarget: 'socket:[2]', text: `${request}\n`, peers });
+    const answer = (peers: readonly StdioPeer[]) => say({ direction: 'read', target: 'socket:[3]', peerTarget: 'socket:[4]', text: `${reply}\n`, peers });
+    const held = peer('holder', 'held');
+    const used = peer('user', 'used');
+    const peerOf = (...events: readonly Event[]) => heard(events).found.map(({ peer: found }) => found);
+    expect(peerOf(ask([held]), answer([]))).toEqual([{ pid: 6, comm: 'holder', process: 'holder', evidence: 'held' }]);
+    expect(peerOf(ask([]), answer([held]))).toEqual([{ pid: 6, comm: 'holder', process: 'holder', evidence: 'held' }]);
+    expect(peerOf(ask([held]), answer([held, used]))).toEqual([{ pid: 4, comm: 'user', process: 'user', evidence: 'used' }]);
+    expect(peerOf(ask([held]))).toMatchObject([{ process: 'holder' }]);
+    expect(peerOf(ask([]), answer([]))).toEqual([null]);
+    expect(peerOf(say({ direction: 'write', text: `${rpc({ method: 'n' })}\n`, peers: [used] }))).toMatchObject([{ process: 'user' }]);
   });
 
   it('keeps requests of both sides with the same id apart, and 1 from "1"', () => {
