@@ -9,6 +9,7 @@
  * Linear: a repetition is bounded, or what it matched is not looked at again. A
  * range ends where its characters end, so that masked text has no further secrets.
  */
+import { HINT, type Hints } from './hints.ts';
 import { AUTH_SCHEME, NAME, SHAPES } from './rules.ts';
 
 export interface SecretRange {
@@ -36,6 +37,10 @@ const LINE_VALUE = /(?=[^\s]{0,512}[\d+/=!@#$%^&])[\w+/=~!@#$%^&*.-]{8,4096}(?=$
 const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
 /** Not `Basic authentication`: a credential has more than letters, or many of them. */
 const CREDENTIAL = /\b(?:Bearer|Basic)[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})/gi;
+const BEFORE_VALUE: readonly { readonly hint: Hints; readonly pattern: RegExp }[] = [
+  { hint: HINT.variable, pattern: VARIABLE }, { hint: HINT.parameter, pattern: PARAMETER }, { hint: HINT.credential, pattern: CREDENTIAL },
+  { hint: HINT.hook, pattern: HOOK }, { hint: HINT.netrc, pattern: NETRC },
+];
 const KEY_BLOCK = /-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 const KEY_BLOCK_END = '-----END';
 /** An RSA key of 16384 bits is 12 KiB of base64. */
@@ -52,9 +57,9 @@ const NOT_STAR = /[^*]/;
 /** More rounds than any text needs that was not made to need them. */
 const ROUNDS_MAX = 4;
 
-/** Sorted, without overlap; what is masked already is not found. */
-export function findSecrets(text: string): readonly SecretRange[] {
-  return settle(text, scan);
+/** Sorted, without overlap; what is masked already is not found. `hints`: of the text. */
+export function findSecrets(text: string, hints: Hints): readonly SecretRange[] {
+  return settle(text, (shown) => scan(shown, hints));
 }
 
 /**
@@ -82,17 +87,29 @@ export function maskRanges(text: string, ranges: readonly SecretRange[]): string
   return masked + text.slice(from);
 }
 
-function scan(text: string): readonly SecretRange[] {
+/** Masks make no new hints: those of the text hold for it when masked. */
+function scan(text: string, hints: Hints): readonly SecretRange[] {
   const found: SecretRange[] = [];
-  for (const { index, 0: match } of text.matchAll(SHAPE)) found.push({ start: index, end: index + match.length });
-  findNamed(text, found);
-  for (const pattern of [VARIABLE, PARAMETER, CREDENTIAL, HOOK, NETRC]) findAfter(new RegExp(pattern), text, found);
-  for (const { index, 0: match, 1: password = '' } of text.matchAll(USER_INFO)) {
-    const end = index + match.length - 1;
-    found.push({ start: end - password.length, end });
+  const mayHold = (rule: Hints): boolean => (hints & rule) !== 0;
+  if (mayHold(HINT.shape)) findShapes(text, found);
+  if (mayHold(HINT.name)) findNamed(text, found);
+  for (const { hint, pattern } of BEFORE_VALUE) {
+    if (mayHold(hint)) findAfter(pattern, text, found);
   }
-  findKeyBlocks(text, found);
+  if (mayHold(HINT.userInfo)) findUserInfo(text, found);
+  if (mayHold(HINT.keyBlock)) findKeyBlocks(text, found);
   return merge(text, found);
+}
+
+function findShapes(text: string, found: SecretRange[]): void {
+  for (let match = firstOf(SHAPE, text); match !== null; match = SHAPE.exec(text)) found.push({ start: match.index, end: SHAPE.lastIndex });
+}
+
+function findUserInfo(text: string, found: SecretRange[]): void {
+  for (let match = firstOf(USER_INFO, text); match !== null; match = USER_INFO.exec(text)) {
+    const end = USER_INFO.lastIndex - 1;
+    found.push({ start: end - (match[1]?.length ?? 0), end });
+  }
 }
 
 /** Sorts, joins what touches, leaves out what is empty or masked. */
@@ -107,8 +124,8 @@ export function merge(text: string, ranges: SecretRange[]): readonly SecretRange
 }
 
 function findNamed(text: string, found: SecretRange[]): void {
-  const pattern = new RegExp(NAMED);
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+  const pattern = NAMED;
+  for (let match = firstOf(pattern, text); match !== null; match = pattern.exec(text)) {
     const [whole, name = '', quoted, separator = ''] = match;
     const start = match.index + whole.length;
     pattern.lastIndex = start;
@@ -129,7 +146,7 @@ function findNamed(text: string, found: SecretRange[]): void {
 
 /** The scan goes on after what was found: a text of nothing but such names is read once. */
 function findAfter(pattern: RegExp, text: string, found: SecretRange[]): void {
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+  for (let match = firstOf(pattern, text); match !== null; match = pattern.exec(text)) {
     pattern.lastIndex = Math.max(pushValue(text, match.index + match[0].length, found), match.index + match[0].length);
   }
 }
@@ -214,13 +231,19 @@ function afterScheme(text: string, start: number, name: string): number {
 /** All between the lines of a key block, or what there is of one that was cut. */
 function findKeyBlocks(text: string, found: SecretRange[]): void {
   let done = 0;
-  for (const { index, 0: match } of text.matchAll(KEY_BLOCK)) {
-    const start = index + match.length;
+  for (let match = firstOf(KEY_BLOCK, text); match !== null; match = KEY_BLOCK.exec(text)) {
+    const start = KEY_BLOCK.lastIndex;
     if (start <= done) continue;
     const within = text.slice(start, start + KEY_BLOCK_BYTES).indexOf(KEY_BLOCK_END);
     done = within >= 0 ? start + within : Math.min(text.length, start + KEY_BLOCK_BYTES);
     found.push({ start, end: done });
   }
+}
+
+/** Patterns are used again, from the beginning: a new one for each text costs as much as reading a short one. */
+function firstOf(pattern: RegExp, text: string): RegExpExecArray | null {
+  pattern.lastIndex = 0;
+  return pattern.exec(text);
 }
 
 function indexFrom(pattern: RegExp, text: string, from: number): number {

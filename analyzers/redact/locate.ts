@@ -1,13 +1,14 @@
 /** Where secrets are in text, in an HTTP head, and in a body. */
 import type { LocateSecrets } from '../http/mask.ts';
 import { findSecrets, merge, settle, type SecretRange } from './find.ts';
-import { bytesMayHoldSecret, textMayHoldSecret } from './hints.ts';
+import { HINT, type Hints, hintsInBytes, hintsInText } from './hints.ts';
 import { type Fingerprint, marksIn } from './marks.ts';
 import { AUTH_SCHEME, isSecretHeader } from './rules.ts';
 
 export type { SecretRange };
 
 const NONE: readonly SecretRange[] = [];
+const IN_TEXT: Hints = ~HINT.field;
 
 /**
  * For the `http` analyzer: ranges in a message head (start line and fields, as
@@ -16,7 +17,9 @@ const NONE: readonly SecretRange[] = [];
  */
 export function locateSecrets(part: 'head' | 'body', bytes: Buffer): readonly SecretRange[] {
   if (part === 'body') return rangesInBytes(bytes);
-  return settle(bytes.toString('latin1'), (text) => merge(text, [...rangesInText(text), ...fieldRanges(text)]));
+  const hints = hintsInBytes(bytes);
+  if (hints === 0) return NONE;
+  return settle(bytes.toString('latin1'), (text) => merge(text, [...findSecrets(text, hints), ...((hints & HINT.field) === 0 ? NONE : fieldRanges(text))]));
 }
 
 /** The same, and each range says what its secrets are told by. */
@@ -31,12 +34,14 @@ export function createSecretLocator(fingerprint: Fingerprint): LocateSecrets {
 
 /** Sorted, without overlap. */
 export function rangesInBytes(bytes: Buffer): readonly SecretRange[] {
-  return bytesMayHoldSecret(bytes) ? findSecrets(bytes.toString('latin1')) : NONE;
+  const hints = hintsInBytes(bytes);
+  return (hints & IN_TEXT) === 0 ? NONE : findSecrets(bytes.toString('latin1'), hints);
 }
 
 /** Sorted, without overlap. */
 export function rangesInText(text: string): readonly SecretRange[] {
-  return textMayHoldSecret(text) ? findSecrets(text) : NONE;
+  const hints = hintsInText(text);
+  return (hints & IN_TEXT) === 0 ? NONE : findSecrets(text, hints);
 }
 
 /** Values of fields whose name says that they are secret, folded lines of them too. */

@@ -39,7 +39,7 @@ export const SHAPES: readonly { readonly kind: string; readonly pattern: RegExp 
 
 /** A value that is secret as a whole because of its header's name. */
 const SECRET_HEADER =
-  /^(?:(?:set-)?cookie2?|.*(?:authorization|api[-_]?key(?:[-_]id)?|token|secret|passw(?:or)?d|passphrase|credentials?|session[-_]?id|signature|jwt|[-_](?:auth|session)|(?:access|auth|client|encryption|functions|license|master|private|secret|shared|signing|subscription)[-_]?key))$/;
+  /^(?:set-)?cookie2?$|(?:authorization|api[-_]?key(?:[-_]id)?|token|secret|passw(?:or)?d|passphrase|credentials?|session[-_]?id|signature|jwt|[-_](?:auth|session)|(?:access|auth|client|encryption|functions|license|master|private|secret|shared|signing|subscription)[-_]?key)$/;
 
 /** `name` in lower case. */
 export function isSecretHeader(name: string): boolean {

@@ -59,6 +59,8 @@ describe('a head', () => {
     'GET /cb?code=‹4/0AbcdefghijklmnopqrstuVW›&state=1&sessionid=‹abc›;jsessionid=‹def› HTTP/1.1\r\n\r\n',
     'GET / HTTP/1.1\r\nX-Session-Token: ‹z›\r\n ‹folded›\r\n\t‹twice more›\r\nX-A: b\r\n c\r\n\r\n',
     'GET / HTTP/1.1\r\nX-Session-Token : ‹z›\r\n\r\n',
+    'GET /a?auth=‹abc›&hmac=‹def›;pass=‹ghi›&pwd=‹jkl› HTTP/1.1\r\nX-Session: ‹m›\r\nX-Jwt: ‹n›\r\nSignature: ‹o›\r\nX-Passphrase: ‹p›\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: a\rX-Api-Key: ‹b›\r\nHost: a\r\nFoo\rX-Token: ‹abc›\r\n\r\n',
   ])('%#', (head) => expectMasked('head', head));
 
   test.each([
