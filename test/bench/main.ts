@@ -15,6 +15,9 @@ import { figureLines, isReached, summaryTable, type Bench, type BenchContext, ty
 const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map([
   ['ring', async () => (await import('./ring.ts')).ringBench],
   ['chain', async () => (await import('./chain.ts')).chainBench],
+  ['http1', async () => (await import('./http1.ts')).http1Bench],
+  ['sse', async () => (await import('./sse.ts')).sseBench],
+  ['redact', async () => (await import('./redact.ts')).redactBench],
   ['http2', async () => (await import('./http2.ts')).http2Bench],
   ['tls', async () => (await import('./tls.ts')).tlsBench],
   ['sources', async () => (await import('./sources.ts')).sourcesBench],
