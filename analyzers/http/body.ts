@@ -48,7 +48,7 @@ export function appendBody(
     body.borrowed = true;
     return;
   }
-  keep(body, environment, bytes.subarray(start, end), expected);
+  keep(body, environment, bytes, start, end, expected);
 }
 
 /** For a coded body: its bytes are counted as they are on the wire, and kept decoded. */
@@ -59,15 +59,15 @@ export function countBytes(body: Body, count: number): void {
 
 export function keepDecoded(body: Body, environment: Environment, bytes: Buffer): void {
   body.decoded += bytes.length;
-  keep(body, environment, bytes, -1);
+  keep(body, environment, bytes, 0, bytes.length, -1);
 }
 
-function keep(body: Body, environment: Environment, bytes: Buffer, expected: number): void {
+function keep(body: Body, environment: Environment, bytes: Buffer, start: number, end: number, expected: number): void {
   if (body.truncated) return;
-  const take = reserve(body, environment, bytes.length, expected);
-  bytes.copy(body.kept, body.length, 0, take);
+  const take = reserve(body, environment, end - start, expected);
+  bytes.copy(body.kept, body.length, start, start + take);
   body.length += take;
-  if (take < bytes.length) {
+  if (take < end - start) {
     body.truncated = true;
     environment.counters.add('bodies_truncated');
   }

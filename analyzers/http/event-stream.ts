@@ -4,13 +4,13 @@
  * because an event leaves before the body is whole; the body and the capture
  * are masked by the same blocks.
  */
-import type { SecretMarks, SseEvent } from '../../src/event.ts';
+import type { SecretMarks, SseData, SseEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import type { Head } from '../http1/head.ts';
 import { type Block, type BlockSplitter, createBlockSplitter } from '../sse/blocks.ts';
 import { type SseFields, type SseParser, createSseParser, parseBlock } from '../sse/parser.ts';
 import type { Channel } from './channel.ts';
-import { joinMarks, withMarks } from '../redact/marks.ts';
+import { joinMarks } from '../redact/marks.ts';
 import { type Range, masked, secretsOf } from './mask.ts';
 
 /** The exchange that the stream belongs to. */
@@ -25,6 +25,8 @@ export interface EventStream {
   readonly parser: SseParser;
   count: number;
 }
+
+const NO_RANGES: readonly Range[] = [];
 
 /** Told of each block, with the ranges of its secrets in bytes of the body. */
 export type OnBlockRead = (ranges: readonly Range[], end: number) => void;
@@ -43,8 +45,8 @@ export function createEventStream(channel: Channel, owner: StreamOwner, onBlockR
   };
 
   function readBlock(block: Block): void {
-    const ranges = environment.locate?.('body', block.bytes) ?? [];
-    onBlockRead(ranges.map((range) => ({ ...range, start: block.start + range.start, end: block.start + range.end })), block.end);
+    const ranges = environment.locate?.('body', block.bytes) ?? NO_RANGES;
+    onBlockRead(ranges.length === 0 ? ranges : ranges.map((range) => ({ ...range, start: block.start + range.start, end: block.start + range.end })), block.end);
     if (block.kind === 'unfinished') environment.counters.add('sse_unfinished');
     if (block.kind === 'cut') environment.counters.add('sse_truncated');
     if (block.kind === 'rest' || block.kind === 'unfinished') return;
@@ -68,21 +70,20 @@ interface Told {
 
 function sseEvent(channel: Channel, { owner, index, fields, truncated, secrets }: Told): SseEvent {
   const { timestamp, pid, comm, process, session } = channel.carrier;
+  const data: SseData = {
+    exchange: owner.id,
+    connection: channel.connection,
+    url: owner.url,
+    index,
+    event: fields.event,
+    data: fields.data,
+    last_event_id: fields.lastEventId,
+    retry_ms: fields.retryMs,
+    since_request_ms: differenceMs(timestamp, owner.started),
+    truncated,
+  };
   return {
-    timestamp, source: 'sse', pid, comm,
-    data: {
-      exchange: owner.id,
-      connection: channel.connection,
-      url: owner.url,
-      index,
-      event: fields.event,
-      data: fields.data,
-      last_event_id: fields.lastEventId,
-      retry_ms: fields.retryMs,
-      since_request_ms: differenceMs(timestamp, owner.started),
-      truncated,
-      ...withMarks(secrets),
-    },
+    timestamp, source: 'sse', pid, comm, data: secrets.length === 0 ? data : { ...data, secrets },
     id: channel.environment.nextId(), process, session,
   };
 }

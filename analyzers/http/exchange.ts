@@ -1,7 +1,7 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, GrpcData, HttpData, HttpEvent, HttpFlag, Masked } from '../../src/event.ts';
+import type { Endpoint, GrpcData, HeaderList, HttpData, HttpEvent, HttpFlag, SecretMarks } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
-import { joinMarks, withMarks } from '../redact/marks.ts';
+import { joinMarks } from '../redact/marks.ts';
 import { isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
@@ -38,13 +38,14 @@ type Address = Pick<Exchange, 'url' | 'path' | 'host'>;
 type State = Pick<HttpData, 'state' | 'reason'>;
 
 const NO_REQUEST = 'request not captured';
+const NO_FLAGS: readonly HttpFlag[] = [];
 const NO_HEADERS = Object.freeze(Object.create(null)) as HttpData['request_headers'];
 
 export function exchangeOf(channel: Channel, id: string, number: number, request: Message): Exchange {
   const { target, method, headers, authority } = request.head;
+  const { url, path, host } = addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request));
   return {
-    id, stream: null, pushed: false, number, request, response: null, interim: [], ...addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request)),
-    started: request.first.timestamp, suspect: null, unsure: null,
+    id, stream: null, pushed: false, number, request, response: null, interim: [], url, path, host, started: request.first.timestamp, suspect: null, unsure: null,
   };
 }
 
@@ -114,51 +115,56 @@ function stateOf({ request, response, suspect, unsure }: Exchange, end: string):
   return complete ? { state: 'complete', reason: null } : { state: 'aborted', reason: end };
 }
 
-function httpEvent(channel: Channel, exchange: Exchange, state: State): HttpEvent {
+/** Each field by its name: objects that are spread into it cost more than all else. */
+function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: State): HttpEvent {
   const { request, response } = exchange;
   const { timestamp, pid, comm, process, session } = request?.first ?? response?.first ?? channel.carrier;
-  return {
-    timestamp, source: 'http', pid, comm,
-    data: {
-      exchange: exchange.id,
-      connection: channel.connection,
-      stream: exchange.stream,
-      pushed: exchange.pushed,
-      endpoint: channel.endpoint,
-      tls: channel.tls,
-      ...state,
-      role: roleOf(exchange),
-      method: request?.head.method ?? 'UNKNOWN',
-      url: exchange.url,
-      path: exchange.path,
-      host: exchange.host,
-      http_version: request?.head.version ?? response?.head.version ?? '1.1',
-      ...responsePart(exchange),
-      flags: flagsOf(exchange),
-      interim: interimOf(exchange),
-      request_headers: request?.head.headers ?? NO_HEADERS,
-      request_header_list: request?.head.list ?? [],
-      request_trailers: request?.trailers ?? [],
-      response_trailers: response?.trailers ?? [],
-      unknown_fields: unknownFields(request) + unknownFields(response),
-      request_body: request?.text.text ?? null,
-      request_body_encoding: request?.text.encoding ?? 'utf8',
-      request_body_bytes: request?.body.total ?? 0,
-      request_body_truncated: request?.body.truncated ?? false,
-      request_body_coding: codingOf(request),
-      request_decoded_bytes: request?.body.decoded ?? 0,
-      grpc: grpcOf(channel, exchange),
-      redacted: exchange.interim.reduce((sum, one) => sum + one.redacted, (request?.redacted ?? 0) + (response?.redacted ?? 0)),
-      ...secretsIn(channel, exchange),
-    },
-    id: channel.environment.nextId(), process, session,
+  const head = response?.head;
+  const data: HttpData = {
+    exchange: exchange.id, connection: channel.connection, stream: exchange.stream, pushed: exchange.pushed,
+    endpoint: channel.endpoint, tls: channel.tls, state, reason, role: roleOf(exchange),
+    method: request?.head.method ?? 'UNKNOWN', url: exchange.url, path: exchange.path, host: exchange.host,
+    http_version: request?.head.version ?? head?.version ?? '1.1',
+    status: head === undefined || head.status === 0 ? null : head.status,
+    status_text: head?.statusText ?? null,
+    response_headers: head?.headers ?? NO_HEADERS,
+    response_header_list: head?.list ?? [],
+    response_body: response?.text.text ?? null,
+    response_body_encoding: response?.text.encoding ?? 'utf8',
+    response_body_bytes: response?.body.total ?? 0,
+    response_body_truncated: response?.body.truncated ?? false,
+    response_body_coding: codingOf(response),
+    response_decoded_bytes: response?.body.decoded ?? 0,
+    request_end_ms: request === null ? null : differenceMs(request.last, request.first.timestamp),
+    response_start_ms: request === null || response === null ? null : differenceMs(response.first.timestamp, request.first.timestamp),
+    latency_ms: request === null || response === null ? null : differenceMs(response.last, request.first.timestamp),
+    // A server may answer before it has read everything: then the wait was none.
+    ttfb_ms: request === null || response === null ? null : Math.max(0, differenceMs(response.first.timestamp, request.last)),
+    sse_events: response?.stream?.count ?? null,
+    flags: flagsOf(exchange),
+    interim: interimOf(exchange),
+    request_headers: request?.head.headers ?? NO_HEADERS,
+    request_header_list: request?.head.list ?? [],
+    request_trailers: request?.trailers ?? [],
+    response_trailers: response?.trailers ?? [],
+    unknown_fields: unknownFields(request) + unknownFields(response),
+    request_body: request?.text.text ?? null,
+    request_body_encoding: request?.text.encoding ?? 'utf8',
+    request_body_bytes: request?.body.total ?? 0,
+    request_body_truncated: request?.body.truncated ?? false,
+    request_body_coding: codingOf(request),
+    request_decoded_bytes: request?.body.decoded ?? 0,
+    grpc: grpcOf(channel, exchange),
+    redacted: exchange.interim.reduce((sum, one) => sum + one.redacted, (request?.redacted ?? 0) + (response?.redacted ?? 0)),
   };
+  const secrets = secretsIn(channel, exchange);
+  return { timestamp, source: 'http', pid, comm, data: secrets.length === 0 ? data : { ...data, secrets }, id: channel.environment.nextId(), process, session };
 }
 
-function secretsIn({ environment }: Channel, { request, response, interim }: Exchange): Masked {
+function secretsIn({ environment }: Channel, { request, response, interim }: Exchange): SecretMarks {
   const onFull = (count: number): void => environment.counters.add('secrets_unlisted', count);
   const secrets = interim.reduce((marks, one) => joinMarks(marks, one.secrets, onFull), request?.secrets ?? []);
-  return withMarks(joinMarks(secrets, response?.secrets ?? [], onFull));
+  return joinMarks(secrets, response?.secrets ?? [], onFull);
 }
 
 /** Keeps what announces a response, up to the limit. */
@@ -173,18 +179,26 @@ function interimOf({ request, interim, started }: Exchange): HttpData['interim']
 }
 
 function flagsOf({ request, response, interim }: Exchange): HttpData['flags'] {
-  const ofResponse = new Set<HttpFlag>([...interim.flatMap(({ head }) => head.flags), ...response?.flags ?? []]);
-  return [...(request?.flags ?? []).map((flag) => `request.${flag}` as const), ...Array.from(ofResponse, (flag) => `response.${flag}` as const)];
+  const ofRequest = request?.flags ?? NO_FLAGS;
+  const ofResponse = interim.length === 0 ? response?.flags ?? NO_FLAGS : [...new Set([...interim.flatMap(({ head }) => head.flags), ...response?.flags ?? NO_FLAGS])];
+  if (ofRequest.length + ofResponse.length === 0) return [];
+  return [...ofRequest.map((flag) => `request.${flag}` as const), ...ofResponse.map((flag) => `response.${flag}` as const)];
 }
 
 function unknownFields(message: Message | null): number {
-  if (message === null) return 0;
-  return [...message.head.list, ...message.trailers].filter(([name, value]) => name === null || value === null).length;
+  return message === null ? 0 : unknownIn(message.head.list) + unknownIn(message.trailers);
+}
+
+function unknownIn(list: HeaderList): number {
+  let count = 0;
+  for (const field of list) {
+    if (field[0] === null || field[1] === null) count++;
+  }
+  return count;
 }
 
 function grpcOf({ environment }: Channel, { request, response, path }: Exchange): GrpcData | null {
-  const types = [request, response].map((message) => message?.head.headers['content-type']?.[0]);
-  if (!types.some(isGrpc)) return null;
+  if (!isGrpc(typeOf(request)) && !isGrpc(typeOf(response))) return null;
   const call = readCall({
     path, requestBody: bytesOf(request), responseBody: bytesOf(response), fields: [...response?.trailers ?? [], ...response?.head.list ?? []],
     cut: [request, response].some((message) => message !== null && (message.fault !== null || message.body.truncated)),
@@ -194,35 +208,12 @@ function grpcOf({ environment }: Channel, { request, response, path }: Exchange)
   return call;
 }
 
-function bytesOf(message: Message | null): Buffer {
-  return message === null || message.text.text === null ? Buffer.alloc(0) : Buffer.from(message.text.text, message.text.encoding);
+function typeOf(message: Message | null): string | undefined {
+  return message?.head.headers['content-type']?.[0];
 }
 
-type ResponsePart = Pick<HttpData,
-  | 'status' | 'status_text' | 'response_headers' | 'response_header_list' | 'response_body'
-  | 'response_body_encoding' | 'response_body_bytes' | 'response_body_truncated'
-  | 'response_body_coding' | 'response_decoded_bytes' | 'request_end_ms' | 'response_start_ms' | 'latency_ms' | 'ttfb_ms' | 'sse_events'>;
-
-function responsePart({ request, response }: Exchange): ResponsePart {
-  const after = request !== null && response !== null;
-  return {
-    status: response === null || response.head.status === 0 ? null : response.head.status,
-    status_text: response?.head.statusText ?? null,
-    response_headers: response?.head.headers ?? NO_HEADERS,
-    response_header_list: response?.head.list ?? [],
-    response_body: response?.text.text ?? null,
-    response_body_encoding: response?.text.encoding ?? 'utf8',
-    response_body_bytes: response?.body.total ?? 0,
-    response_body_truncated: response?.body.truncated ?? false,
-    response_body_coding: codingOf(response),
-    response_decoded_bytes: response?.body.decoded ?? 0,
-    request_end_ms: request === null ? null : differenceMs(request.last, request.first.timestamp),
-    response_start_ms: after ? differenceMs(response.first.timestamp, request.first.timestamp) : null,
-    latency_ms: after ? differenceMs(response.last, request.first.timestamp) : null,
-    // A server may answer before it has read everything: then the wait was none.
-    ttfb_ms: after ? Math.max(0, differenceMs(response.first.timestamp, request.last)) : null,
-    sse_events: response?.stream?.count ?? null,
-  };
+function bytesOf(message: Message | null): Buffer {
+  return message === null || message.text.text === null ? Buffer.alloc(0) : Buffer.from(message.text.text, message.text.encoding);
 }
 
 /** null where no byte of a coded body came, as in an answer to HEAD. */

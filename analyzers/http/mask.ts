@@ -15,6 +15,7 @@ export interface Range {
 export type LocateSecrets = (part: 'head' | 'body', bytes: Buffer) => readonly Range[];
 
 export const MASK = 0x2a;
+const NO_SECRETS: SecretMarks = [];
 /** A run of this many masks counts as one masked secret, in live bytes and in a masked capture alike. */
 const RUN = Buffer.alloc(6, MASK);
 
@@ -40,5 +41,5 @@ export function countMasked(bytes: Buffer): number {
 }
 
 export function secretsOf(ranges: readonly Range[]): SecretMarks {
-  return ranges.flatMap(({ secrets }) => secrets ?? []);
+  return ranges.length === 0 ? NO_SECRETS : ranges.flatMap(({ secrets }) => secrets ?? []);
 }

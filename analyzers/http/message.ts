@@ -124,8 +124,9 @@ export function addSecrets(channel: Channel, message: Message, more: SecretMarks
 }
 
 function decoderOf({ environment }: Channel, { headers }: Head): Decoder | null {
-  const transfer = codingsOf(headers['transfer-encoding']).filter((name) => name !== 'chunked');
-  const names = [...codingsOf(headers['content-encoding']), ...transfer];
+  const { 'content-encoding': content, 'transfer-encoding': transfer } = headers;
+  if (content === undefined && transfer === undefined) return null;
+  const names = [...codingsOf(content), ...codingsOf(transfer).filter((name) => name !== 'chunked')];
   return names.length === 0 ? null : createDecoder(environment, names);
 }
 
@@ -263,8 +264,10 @@ function maskBody(channel: Channel, message: Message, ranges: readonly Range[]):
 /** One block of an event stream is read: `ranges` are its secrets, `end` is where it ends in the body. */
 function maskBlock(channel: Channel, message: Message, ranges: readonly Range[], end: number): void {
   const { wire, body } = message;
-  if (ranges.length > 0) fillRanges(keptBytes(body), ranges);
-  addSecrets(channel, message, secretsOf(ranges));
+  if (ranges.length > 0) {
+    fillRanges(keptBytes(body), ranges);
+    addSecrets(channel, message, secretsOf(ranges));
+  }
   if (wire === null) return;
   maskWire(channel, message, ranges);
   eachWireRange(wire, end - 1, end, (_start, after) => channel.hold?.settle(message.direction, after));

@@ -37,11 +37,11 @@ export function parseHead(bytes: Buffer, kind: MessageKind): Head {
   const text = decodeLines(bytes);
   const newline = text.indexOf('\n');
   const from = newline === -1 ? text.length : newline + 1;
-  const start = parseStartLine(kind, text.slice(0, newline > 0 && text.charCodeAt(newline - 1) === 0x0d ? newline - 1 : from - 1));
+  const { version, method, target, status, statusText } = parseStartLine(kind, text.slice(0, newline > 0 && text.charCodeAt(newline - 1) === 0x0d ? newline - 1 : from - 1));
   const { headers, list, flags, fault } = readFields(text, from);
-  const length = bodyLengthOf(kind, start.version, headers);
+  const length = bodyLengthOf(kind, version, headers);
   return {
-    kind, ...start, headers, list, authority: null, protocol: null, length,
+    kind, version, method, target, status, statusText, headers, list, authority: null, protocol: null, length,
     flags: length.flags.length === 0 ? flags : [...flags, ...length.flags],
     fault: fault === null ? null : reasonOf(fault),
   };

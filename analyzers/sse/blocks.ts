@@ -45,24 +45,32 @@ export function createBlockSplitter(limitBytes: number, onBlock: (block: Block) 
 
 export function split(s: BlockSplitter, bytes: Buffer, start: number, end: number): void {
   let from = start;
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i];
-    if (byte === LF && s.afterCr) {
-      s.afterCr = false;
-      continue;
-    }
-    s.afterCr = byte === CR;
-    if (byte !== LF && byte !== CR) {
-      s.lineEmpty = false;
-    } else if (!s.lineEmpty) {
-      s.lineEmpty = true;
-    } else {
-      endBlock(s, bytes, from, i + 1, s.position + i + 1 - start);
-      from = i + 1;
-    }
+  let lineFeed = -1;
+  let carriageReturn = -1;
+  for (let at = start; at < end;) {
+    const isRest = s.afterCr && bytes[at] === LF;
+    s.afterCr = false;
+    if (isRest) at++;
+    if (lineFeed < at) lineFeed = nextOf(LF, bytes, at, end);
+    if (carriageReturn < at) carriageReturn = nextOf(CR, bytes, at, end);
+    const lineEnd = Math.min(lineFeed, carriageReturn);
+    const isEmpty = s.lineEmpty && lineEnd === at;
+    s.lineEmpty = isEmpty || lineEnd < end;
+    if (lineEnd === end) break;
+    at = lineEnd + 1;
+    s.afterCr = lineEnd === carriageReturn;
+    if (!isEmpty) continue;
+    endBlock(s, bytes, from, at, s.position + at - start);
+    from = at;
   }
   if (from < end) gather(s, bytes, from, end);
   s.position += end - start;
+}
+
+/** Where the byte is next before `end`, or `end`. */
+function nextOf(byte: number, bytes: Buffer, at: number, end: number): number {
+  const found = bytes.indexOf(byte, at);
+  return found === -1 || found > end ? end : found;
 }
 
 /** Bytes of the stream are missing here: up to the next empty line there is no event. */

@@ -32,11 +32,15 @@ export function parseBlock(parser: SseParser, bytes: Buffer): SseFields | null {
   if (parser.first && text.charCodeAt(0) === 0xfeff) text = text.slice(1);
   parser.first = false;
   const block: Block = { event: '', data: null, retryMs: null };
-  let at = 0;
-  while (at < text.length) {
-    const end = endOfLine(text, at);
+  let lineFeed = -1;
+  let carriageReturn = -1;
+  // Between CR and LF there is an empty line, which says nothing.
+  for (let at = 0; at < text.length;) {
+    if (lineFeed < at) lineFeed = nextOf('\n', text, at);
+    if (carriageReturn < at) carriageReturn = nextOf('\r', text, at);
+    const end = Math.min(lineFeed, carriageReturn);
     if (end > at) takeLine(parser, block, text.slice(at, end));
-    at = end + (text.charCodeAt(end) === 0x0d && text.charCodeAt(end + 1) === 0x0a ? 2 : 1);
+    at = end + 1;
   }
   if (block.data === null) return null;
   return {
@@ -47,12 +51,10 @@ export function parseBlock(parser: SseParser, bytes: Buffer): SseFields | null {
   };
 }
 
-function endOfLine(text: string, start: number): number {
-  for (let i = start; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x0a || code === 0x0d) return i;
-  }
-  return text.length;
+/** Where the character is next, or the end of the text. */
+function nextOf(character: string, text: string, at: number): number {
+  const found = text.indexOf(character, at);
+  return found === -1 ? text.length : found;
 }
 
 function takeLine(parser: SseParser, block: Block, line: string): void {
