@@ -18,6 +18,10 @@ Napi::Value OpenCapture(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>()->capture_class.New({info[0]});
 }
 
+Napi::Value TextOrNull(Napi::Env env, const std::optional<std::string>& text) {
+  return text ? Napi::String::New(env, *text) : env.Null();
+}
+
 Napi::Object ElfObject(Napi::Env env, const ElfInfo& info) {
   Napi::Array needed = Napi::Array::New(env, info.needed.size());
   for (uint32_t index = 0; index < info.needed.size(); index++) needed.Set(index, info.needed[index]);
@@ -33,6 +37,8 @@ Napi::Object ElfObject(Napi::Env env, const ElfInfo& info) {
   if (info.build_id.empty()) result.Set("buildId", env.Null());
   else result.Set("buildId", info.build_id);
   result.Set("needed", needed);
+  result.Set("rpath", TextOrNull(env, info.rpath));
+  result.Set("runpath", TextOrNull(env, info.runpath));
   result.Set("symbols", symbols);
   return result;
 }

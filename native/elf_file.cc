@@ -82,15 +82,18 @@ std::string ReadBuildId(Elf* elf, const std::vector<GElf_Phdr>& segments) {
   return "";
 }
 
-void ReadNeeded(Elf* elf, Elf_Data* data, const GElf_Shdr& section, ElfInfo* info) {
+void ReadDynamic(Elf* elf, Elf_Data* data, const GElf_Shdr& section, ElfInfo* info) {
   if (section.sh_entsize == 0) return;
   const size_t count = data->d_size / section.sh_entsize;
-  for (size_t index = 0; index < count && info->needed.size() < kMaxNeeded; index++) {
+  for (size_t index = 0; index < count; index++) {
     GElf_Dyn entry;
     if (gelf_getdyn(data, static_cast<int>(index), &entry) == nullptr || entry.d_tag == DT_NULL) return;
-    if (entry.d_tag != DT_NEEDED) continue;
-    const char* name = elf_strptr(elf, section.sh_link, entry.d_un.d_val);
-    if (name != nullptr) info->needed.emplace_back(name);
+    if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_RPATH && entry.d_tag != DT_RUNPATH) continue;
+    const char* text = elf_strptr(elf, section.sh_link, entry.d_un.d_val);
+    if (text == nullptr) continue;
+    if (entry.d_tag == DT_RPATH) info->rpath = text;
+    else if (entry.d_tag == DT_RUNPATH) info->runpath = text;
+    else if (info->needed.size() < kMaxNeeded) info->needed.emplace_back(text);
   }
 }
 
@@ -167,7 +170,7 @@ Failure ReadElf(const std::string& path, const Names& names, ElfInfo* info) {
     Elf_Data* data = elf_getdata(scn, nullptr);
     if (data == nullptr) continue;
     if (symbols) ReadSymbols(elf.get(), data, section, segments, names, info);
-    else ReadNeeded(elf.get(), data, section, info);
+    else ReadDynamic(elf.get(), data, section, info);
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -22,6 +23,8 @@ struct ElfSymbol {
 struct ElfInfo {
   std::string build_id;  // hex; empty when there is none
   std::vector<std::string> needed;
+  std::optional<std::string> rpath;
+  std::optional<std::string> runpath;
   std::vector<ElfSymbol> symbols;
 };
 

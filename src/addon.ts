@@ -177,6 +177,9 @@ export interface ElfInfo {
   readonly buildId: string | null;
   /** DT_NEEDED names. */
   readonly needed: readonly string[];
+  /** DT_RPATH and DT_RUNPATH as they stand: where the dynamic linker looks for these. */
+  readonly rpath: string | null;
+  readonly runpath: string | null;
   readonly symbols: readonly ElfSymbol[];
 }
 

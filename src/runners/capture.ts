@@ -21,7 +21,7 @@ import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { adoptCommand } from './adopt.ts';
-import { filesOfLaunch, placeOfLaunch, placeOfProcess } from './command-files.ts';
+import { filesOfLaunch, linkerPlaceOf, placeOfLaunch, placeOfProcess } from './command-files.ts';
 import { createIoUringUsers, type IoUringUser } from './io-uring.ts';
 import { hasIoUring } from './open-ends.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
@@ -34,6 +34,7 @@ import {
   endedUnseen, existingEvents, findSelected, resolveTarget, seedTrees, selectsProcesses, type Seeded, type Seeds,
 } from './seed.ts';
 import { openCapture, captureStats, type OpenCapture } from './open-capture.ts';
+import { type LinkerPlace, broughtFiles } from './tls-needed.ts';
 import type { TlsReportRow } from './tls-report.ts';
 
 export interface CaptureRunnerOptions {
@@ -181,9 +182,9 @@ class LiveCapture implements CaptureRunner {
       onIoUring: (user) => this.#noteIoUring(user),
     });
     this.#open = open;
-    const files = likelyFiles(launch ?? null, roots);
+    const { files, place } = likelyFiles(launch ?? null, roots, this.#options.addon.readElf);
     open.readline?.attachInstalled(files);
-    await open.tls?.attachInstalled(files);
+    await open.tls?.attachInstalled(files, place);
     if (this.#stopped()) return;
     open.capture.start((batch) => this.#deliver(batch));
     this.#lookTimer = setInterval(() => this.#guard(this.#look()), LOOK_MS);
@@ -372,10 +373,19 @@ class LiveCapture implements CaptureRunner {
   }
 }
 
-/** What is hooked before anything is traced: the command's own files, and runtimes that it or the roots can find. */
-function likelyFiles(launch: LaunchOptions | null, roots: readonly number[]): string[] {
+interface LikelyFiles {
+  readonly files: readonly string[];
+  /** Where the linker looks for the command's libraries. */
+  readonly place: LinkerPlace | null;
+}
+
+/** What is hooked before anything is traced: the command's own files, libraries that it brings along, and runtimes that it or the roots can find. */
+function likelyFiles(launch: LaunchOptions | null, roots: readonly number[], readElf: Addon['readElf']): LikelyFiles {
   const rootPlaces = roots.slice(0, ROOTS_ASKED).flatMap((pid) => placeOfProcess(pid) ?? []);
-  if (launch === null) return installedRuntimes(rootPlaces);
-  const place = placeOfLaunch(launch);
-  return [...filesOfLaunch(launch, place), ...installedRuntimes([place, ...rootPlaces])];
+  if (launch === null) return { files: installedRuntimes(rootPlaces), place: null };
+  const commandPlace = placeOfLaunch(launch);
+  const place = linkerPlaceOf(commandPlace);
+  const own = filesOfLaunch(launch, commandPlace);
+  const brought = own.flatMap((file) => broughtFiles(file, readElf, place));
+  return { files: [...own, ...brought, ...installedRuntimes([commandPlace, ...rootPlaces])], place };
 }

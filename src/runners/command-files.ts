@@ -9,6 +9,7 @@ import { AgentsightError } from '../errors.ts';
 import { startedBy, type Words } from './command-words.ts';
 import { resolveCommand, type CommandPlace, type LaunchOptions } from './launch.ts';
 import { readLink, readVariable } from './proc.ts';
+import type { LinkerPlace } from './tls-needed.ts';
 
 export type { CommandPlace };
 
@@ -16,6 +17,8 @@ export type { CommandPlace };
 const SHEBANG_BYTES = 256;
 /** The kernel follows interpreters of interpreters no deeper. */
 const MAX_DEPTH = 4;
+
+const LIBRARY_PATH = 'LD_LIBRARY_PATH';
 
 /** Command lines that are followed from one launched command. */
 const MAX_COMMANDS = 64;
@@ -40,7 +43,12 @@ export function placeOfLaunch({ cwd = process.cwd(), env = process.env, held }: 
 export function placeOfProcess(pid: number): CommandPlace | null {
   const cwd = readLink(`/proc/${pid}/cwd`);
   const path = readVariable(pid, 'PATH');
-  return cwd === null || path === null ? null : { cwd, env: { PATH: path } };
+  const libraries = readVariable(pid, LIBRARY_PATH);
+  return cwd === null || path === null ? null : { cwd, env: { PATH: path, ...(libraries === null ? {} : { [LIBRARY_PATH]: libraries }) } };
+}
+
+export function linkerPlaceOf({ cwd, env }: CommandPlace): LinkerPlace {
+  return { cwd, libraryPath: env[LIBRARY_PATH] ?? null };
 }
 
 export function commandFiles(command: string, place: CommandPlace): string[] {

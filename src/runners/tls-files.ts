@@ -15,7 +15,7 @@ import type { Found, Ladder } from './locate/ladder.ts';
 import { isSameFile, statFile } from './mapped-file.ts';
 import { readLink } from './proc.ts';
 import type { TlsPlan } from './tls-locate.ts';
-import { neededFiles } from './tls-needed.ts';
+import { type LinkerPlace, neededFiles } from './tls-needed.ts';
 
 export interface TlsFile {
   readonly path: string;
@@ -40,7 +40,7 @@ export interface TlsFiles {
    */
   look(path: string, place?: string): Promise<TlsFile | null>;
   /** The same for a program file and every library that it asks for. null when it is no program that can be read. */
-  lookAtNeeded(program: string): Promise<readonly TlsFile[] | null>;
+  lookAtNeeded(program: string, place: LinkerPlace | null): Promise<readonly TlsFile[] | null>;
   counters(): Readonly<Record<string, number>>;
   /** Nothing is hooked from now on. */
   close(): void;
@@ -156,8 +156,8 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     return null;
   }
 
-  async function lookAtNeeded(program: string): Promise<readonly TlsFile[] | null> {
-    const needed = neededFiles(program, addon.readElf);
+  async function lookAtNeeded(program: string, place: LinkerPlace | null): Promise<readonly TlsFile[] | null> {
+    const needed = neededFiles(program, addon.readElf, place);
     if (needed === null) return null;
     const looked = await Promise.all(needed.map((path) => look(path)));
     return looked.flatMap((file) => file ?? []);

@@ -22,14 +22,15 @@ import type { TlsFile, TlsFiles } from './tls-files.ts';
 import { createTlsReport, type TlsReportRow, type UnseenTls } from './tls-report.ts';
 import { createTlsScans } from './tls-scans.ts';
 import { createSuspicion } from './tls-suspect.ts';
+import type { LinkerPlace } from './tls-needed.ts';
 import { systemTlsLibraries } from './tls-system.ts';
 
 /** At the end, so many that still run are looked at once more. */
 const LAST_SCANS = 64;
 
 export interface TlsTargets {
-  /** Hooks the installed libraries and these files. */
-  attachInstalled(files: readonly string[]): Promise<void>;
+  /** Hooks the installed libraries and these files. `place`: where the command's libraries are looked for. */
+  attachInstalled(files: readonly string[], place: LinkerPlace | null): Promise<void>;
   /** A process that already runs: program and mappings at once. */
   lookAt(pid: number): Promise<void>;
   /** Follows execs and exits, and counts what was captured of whom. */
@@ -59,6 +60,7 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
   /** TLS files of processes that no record has told of yet: a mapping can be faster than the fork. */
   const early = new Map<number, Set<TlsFile>>();
   const looks = new Set<Promise<void>>();
+  let launchPlace: LinkerPlace | null = null;
   const counters = new Counters(['scans', 'unreachable', 'refused_early']);
   const report = createTlsReport();
   const suspicion = createSuspicion();
@@ -188,7 +190,7 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
   /** Roots that were too fast for the scans: their files still tell what they would have loaded. */
   async function lookAtEnded(): Promise<void> {
     for (const { program, ...root } of report.unseen()) {
-      const needed = await files.lookAtNeeded(program);
+      const needed = await files.lookAtNeeded(program, launchPlace);
       if (needed === null) continue;
       report.seen(root.key, 'program');
       for (const file of needed) if (file.state !== 'none') report.library(root, file);
@@ -196,7 +198,8 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
   }
 
   return {
-    async attachInstalled(paths) {
+    async attachInstalled(paths, place) {
+      launchPlace = place;
       await Promise.all([...systemTlsLibraries(), ...paths].map((path) => files.look(path)));
     },
     lookAt,

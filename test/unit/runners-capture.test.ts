@@ -31,7 +31,7 @@ function quietAddon(load: () => void = () => undefined) {
   };
   const addon: Addon = {
     openCapture: () => capture,
-    readElf: () => ({ buildId: null, needed: [], symbols: [] }),
+    readElf: () => ({ buildId: null, needed: [], rpath: null, runpath: null, symbols: [] }),
     bootClockOffsetNs: () => 0n,
     kernelFeatures: () => ({ socketTracepoints: true, uprobeMulti: true }),
   };

@@ -20,6 +20,8 @@ function file(functions: Readonly<Record<string, { readonly offset: number; read
   const readElf = (_path: string, names: readonly string[]): ElfInfo => ({
     buildId: null,
     needed: [],
+    rpath: null,
+    runpath: null,
     symbols: symbols.filter((symbol) => names.includes(symbol.name)),
   });
   const readBytes = (_path: string, offset: number, length: number): Uint8Array => {
@@ -166,7 +168,7 @@ describe('what is not hooked', () => {
     const readBytes = (): Uint8Array => {
       throw new Error('permission denied');
     };
-    expect(locateTls('/lib/x.so', () => ({ buildId: null, needed: [], symbols: [] }), readBytes))
+    expect(locateTls('/lib/x.so', () => ({ buildId: null, needed: [], rpath: null, runpath: null, symbols: [] }), readBytes))
       .toEqual({ kind: 'failed', reason: 'permission denied' });
   });
 });
