@@ -21,6 +21,11 @@
 #define TLS_HANDSHAKE 0x16
 #define TLS_CLIENT_HELLO 1
 
+/* As WORD, in the places that each SETTINGS frame has in common: all but the third byte, which is its length. */
+#define SETTINGS_START WORD("\0\0\0\4\0\0\0\0")
+#define SETTINGS_PLACES (~(0xffULL << 16))
+#define SETTING_BYTES 6
+
 static __always_inline __u64 low_bytes(__u64 value, __u32 bytes)
 {
 	return bytes >= PREFIX_BYTES ? value : value & ((1ULL << bytes * 8) - 1);
@@ -48,6 +53,23 @@ static __always_inline int classify_tls(__u64 prefix, __u32 len)
 	return type == TLS_HANDSHAKE && (__u8)(prefix >> 40) == TLS_CLIENT_HELLO ? CONTENT_HELLO : CONTENT_TLS;
 }
 
+/*
+ * SETTINGS, which a server of HTTP/2 may send before it has read the preface: 2
+ * or 1, as begins_with(). Eight of the nine bytes of its head are looked at, and they are
+ * enough: less than 256 bytes, a multiple of six, of type 4, without flags, on
+ * stream 0. Other protocols that begin with a length of four bytes say more than
+ * zeros after it, as PostgreSQL its version; of Kafka it would be the first
+ * version of its first request, which no program has sent for years.
+ */
+static __always_inline int begins_with_settings(__u64 prefix, __u32 len)
+{
+	if (low_bytes((prefix ^ SETTINGS_START) & SETTINGS_PLACES, len) != 0)
+		return 0;
+	if (len > 2 && (__u8)(prefix >> 16) % SETTING_BYTES != 0)
+		return 0;
+	return len >= PREFIX_BYTES ? 2 : 1;
+}
+
 static const struct {
 	__u64 word;
 	__u32 len;
@@ -59,8 +81,8 @@ static const struct {
 	{ WORD("HTTP/1.\0"), 7, 0 }, { WORD("PRI * HT"), 8, 0 },
 };
 
-/* len is 1 to 8. */
-static __always_inline int classify(__u64 prefix, __u32 len)
+/* len is 1 to 8. Global, as all that is called on many paths: it is verified once. */
+__noinline int classify(__u64 prefix, __u32 len)
 {
 	bool is_open = false;
 	int matched;
@@ -73,7 +95,10 @@ static __always_inline int classify(__u64 prefix, __u32 len)
 		if (matched == 1)
 			is_open = true;
 	}
-	return is_open ? CONTENT_UNDECIDED : classify_tls(prefix, len);
+	matched = begins_with_settings(prefix, len);
+	if (matched == 2)
+		return CONTENT_HTTP;
+	return is_open || matched == 1 ? CONTENT_UNDECIDED : classify_tls(prefix, len);
 }
 
 /* Bytes of the record that the ClientHello is in, its header included. */
