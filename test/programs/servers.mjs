@@ -2,6 +2,7 @@
 //
 //   node servers.mjs run FOLDER nginx|node|GO-PROGRAM GO-PROGRAM    cert.pem and key.pem are in FOLDER; writes client.log and server.log there,
 //                                                  and waits until trace.jsonl there says that the program of Go is hooked
+//   node servers.mjs browse FOLDER nginx|node|GO-PROGRAM        the same with Chromium as the only client, which asks from within a page
 //   node servers.mjs serve FOLDER                  the server of Node; tells its port on standard output, ends with its standard input
 //   node servers.mjs ask FOLDER ORIGIN 1.1|2 NAME  the client of Node
 //
@@ -11,9 +12,9 @@ import { once } from 'node:events';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { startNginx } from './nginx.mjs';
 
 const [mode, folder, third, fourth, fifth] = process.argv.slice(2);
 const LARGE_BYTES = 200_000;
@@ -24,10 +25,11 @@ const log = join(folder, 'server.log');
 
 if (mode === 'serve') await serve();
 else if (mode === 'ask') await ask(third, fourth, fifth);
+else if (mode === 'browse') await browse(third);
 else await run(third, fourth);
 
 async function run(server, goProgram) {
-  const { port, stop } = await (server === 'nginx' ? startNginx() : startServer(server));
+  const { port, stop } = await (server === 'nginx' ? openNginx() : startServer(server));
   const hooked = await hookGo(goProgram);
   const origin = `https://localhost:${port}`;
   const clients = ['1.1', '2'].flatMap((version) => [
@@ -40,6 +42,36 @@ async function run(server, goProgram) {
   writeFileSync(join(folder, 'client.log'), report.replaceAll(origin, ''));
   await stop();
   await hooked.stop();
+}
+
+async function browse(server) {
+  const { port, stop } = await (server === 'nginx' ? openNginx() : startServer(server));
+  const { openChromium } = await import('./chromium.mjs');
+  const report = [];
+  for (const version of ['1.1', '2']) {
+    const { page, close } = await openChromium(folder, version === '2' ? [] : ['--disable-http2']);
+    await page.goto(`https://localhost:${port}/missing?up`);
+    report.push(...await page.evaluate(askFromPage, { requests: REQUESTS, name: `chromium-${version}`, sent: SENT }));
+    await close();
+  }
+  writeFileSync(join(folder, 'client.log'), `${report.join('\n')}\n`);
+  await stop();
+}
+
+/** Runs in the page, which says what it saw itself: the answers of fetch, and of each its own entry in the timeline of resources. */
+async function askFromPage({ requests, name, sent }) {
+  const { location, performance } = globalThis;
+  const lines = [];
+  for (const [method, path] of requests) {
+    const target = `${path}?${name}`;
+    const { href } = new URL(target, location.href);
+    const known = performance.getEntriesByName(href).length;
+    const response = await fetch(href, { method, cache: 'no-store', ...(method === 'POST' ? { body: sent } : {}) });
+    const { byteLength } = await response.arrayBuffer();
+    while (performance.getEntriesByName(href).length === known) await new Promise((resolve) => { setTimeout(resolve, 5); });
+    lines.push(`${method} ${target} ${response.status} ${byteLength} ${performance.getEntriesByName(href).at(-1).nextHopProtocol.replace('http/', '').replace('h2', '2')}`);
+  }
+  return lines;
 }
 
 /** What nobody has run before is hooked a moment after its start: one stays until it is. */
@@ -63,42 +95,12 @@ async function end(child) {
   await ended;
 }
 
-async function startNginx() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
+function openNginx() {
   writeFileSync(join(folder, 'large'), 'y'.repeat(LARGE_BYTES));
-  const file = join(folder, 'nginx.conf');
-  writeFileSync(file, `user root; daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-events {}
-http {
-  log_format one '$request_method $request_uri $status $body_bytes_sent $server_protocol'; access_log ${log} one;
-  server {
-    listen 127.0.0.1:${port} ssl http2; ssl_certificate ${certificate}; ssl_certificate_key ${folder}/key.pem;
-    location = /small { return 200 "small\\n"; }
-    location / { root ${folder}; }
-  }
-}
-`);
-  const child = spawn('/usr/sbin/nginx', ['-c', file, '-e', join(folder, 'error.log')], { stdio: ['ignore', 'inherit', 'inherit'] });
-  for (;;) {
-    const answered = await new Promise((resolve) => {
-      https.get({ host: '127.0.0.1', port, path: '/missing?up', ca: readFileSync(certificate), servername: 'localhost', agent: false }, (response) => response.resume().on('end', () => resolve(true)))
-        .on('error', () => resolve(false));
-    });
-    if (answered) break;
-    if (child.exitCode !== null) throw new Error('nginx does not start');
-  }
-  return {
-    port,
-    async stop() {
-      const ended = once(child, 'exit');
-      child.kill('SIGQUIT');
-      await ended;
-    },
-  };
+  return startNginx(folder, {
+    http: `log_format one '$request_method $request_uri $status $body_bytes_sent $server_protocol'; access_log ${log} one;`,
+    locations: `location = /small { return 200 "small\\n"; } location / { root ${folder}; }`,
+  });
 }
 
 function curl(origin, version, name) {

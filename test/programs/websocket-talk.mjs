@@ -1,16 +1,18 @@
-// A server and a client of `ws` in one process, which talk: numbered messages of many sizes, in fragments, binary ones, pings,
+// A server of `ws` and a client, `ws` in the same process or a page in Chromium, which talk: numbered messages of many sizes, in fragments, binary ones, pings,
 // then a close. What each end sent goes to FOLDER/said.json.
 //
-//   node websocket-talk.mjs FOLDER tls|plain deflate|whole SECRET     cert.pem and key.pem are in FOLDER
+//   node websocket-talk.mjs FOLDER tls|plain|nginx deflate|whole SECRET ws|chromium     cert.pem and key.pem are in FOLDER; nginx: it has TLS, and passes
+//                                                                                       on to the server, which has none; a browser sends no pings
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
 import { WebSocket, WebSocketServer } from 'ws';
+import { startNginx } from './nginx.mjs';
 
 const MESSAGES = 60;
-const [folder = '.', transport = 'tls', coding = 'whole', secret = 'none'] = process.argv.slice(2);
+const [folder = '.', transport = 'tls', coding = 'whole', secret = 'none', talker = 'ws'] = process.argv.slice(2);
 const ca = readFileSync(join(folder, 'cert.pem'));
 const perMessageDeflate = coding === 'deflate' ? { threshold: 0 } : false;
 const said = { client: [], server: [] };
@@ -26,23 +28,61 @@ const served = new Promise((resolve) => {
 server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 
-const client = new WebSocket(`${transport === 'tls' ? 'wss' : 'ws'}://localhost:${server.address().port}/talk`, { ca, perMessageDeflate });
-await once(client, 'open');
-for (let number = 0; number < MESSAGES; number++) {
-  const answered = once(client, 'message');
-  if (number % 7 === 3) {
-    const pinged = once(client, 'pong');
-    await say(client, said.client, ['ping', `ping ${number}`]);
-    await pinged;
-  }
-  await say(client, said.client, [number % 4 === 1 ? 'binary' : 'text', textOf(number)]);
-  await answered;
-}
-said.client.push(['close', '1000 enough']);
-client.close(1000, 'enough');
-await Promise.all([once(client, 'close'), served]);
+const { port } = server.address();
+const nginx = transport === 'nginx' ? await startNginx(folder, { options: 'ssl', locations: `location / {
+      proxy_pass http://127.0.0.1:${port}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";
+    }` }) : null;
+const url = `${transport === 'plain' ? 'ws' : 'wss'}://localhost:${nginx?.port ?? port}/talk`;
+const messages = Array.from({ length: MESSAGES }, (_, number) => [number % 4 === 1 ? 'binary' : 'text', textOf(number)]);
+await (talker === 'chromium' ? browse() : talk());
+await served;
+await nginx?.stop();
 server.close();
 writeFileSync(join(folder, 'said.json'), JSON.stringify(said));
+
+async function talk() {
+  const client = new WebSocket(url, { ca, perMessageDeflate });
+  await once(client, 'open');
+  for (const [number, message] of messages.entries()) {
+    const answered = once(client, 'message');
+    if (number % 7 === 3) {
+      const pinged = once(client, 'pong');
+      await say(client, said.client, ['ping', `ping ${number}`]);
+      await pinged;
+    }
+    await say(client, said.client, message);
+    await answered;
+  }
+  said.client.push(['close', '1000 enough']);
+  client.close(1000, 'enough');
+  await once(client, 'close');
+}
+
+async function browse() {
+  const { openChromium } = await import('./chromium.mjs');
+  const { page, close } = await openChromium(folder);
+  said.client.push(...await page.evaluate(talkFromPage, { url, messages }));
+  await close();
+}
+
+/** Runs in the page. What it said, as it knows. */
+async function talkFromPage({ url: address, messages: texts }) {
+  const spoken = [];
+  const socket = new globalThis.WebSocket(address);
+  socket.binaryType = 'arraybuffer';
+  await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+  for (const [opcode, text] of texts) {
+    const answered = new Promise((resolve) => { socket.onmessage = resolve; });
+    socket.send(opcode === 'binary' ? new TextEncoder().encode(text) : text);
+    spoken.push([opcode, text]);
+    await answered;
+  }
+  const closed = new Promise((resolve) => { socket.onclose = resolve; });
+  socket.close(1000, 'enough');
+  spoken.push(['close', '1000 enough']);
+  await closed;
+  return spoken;
+}
 
 function serve(end) {
   end.on('message', (body, isBinary) => say(end, said.server, [isBinary ? 'binary' : 'text', `heard ${body}`]));
