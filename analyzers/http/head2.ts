@@ -4,6 +4,7 @@ import { type Head, NO_LENGTH } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import type { Field } from '../http2/table.ts';
 
+const STATUS = /^[1-9][0-9]{2}$/;
 const UNKNOWN_FIELDS = 'header fields were sent before the capture or in a gap';
 
 /** What the fields make of the message: null when they do not tell. */
@@ -15,25 +16,43 @@ export function kindOf(fields: readonly Field[]): MessageKind | null {
   return null;
 }
 
+interface Pseudo {
+  method: string;
+  path: string | null;
+  status: string;
+  authority: string | null;
+  protocol: string | null;
+}
+
 export function headOf(kind: MessageKind, fields: readonly Field[]): Head {
-  const pseudo = new Map<string, string>();
   const headers = Object.create(null) as Record<string, string[]>;
+  const pseudo: Pseudo = { method: '', path: null, status: '', authority: null, protocol: null };
   for (const { name, value } of fields) {
     if (name === null || value === null) continue;
-    if (name.startsWith(':')) pseudo.set(name, value);
+    if (name.startsWith(':')) setPseudo(pseudo, name, value);
     else (headers[name] ??= []).push(value);
   }
-  const method = pseudo.get(':method') ?? '';
-  const target = pseudo.get(':path') ?? (method === 'CONNECT' ? pseudo.get(':authority') : undefined) ?? '';
-  const status = Number(/^[1-9][0-9]{2}$/.exec(pseudo.get(':status') ?? '')?.[0] ?? 0);
-  const list = listOf(fields);
+  const { method, authority, protocol } = pseudo;
+  const target = pseudo.path ?? (method === 'CONNECT' ? authority : null) ?? '';
+  const status = STATUS.test(pseudo.status) ? Number(pseudo.status) : 0;
   const whole = kind === 'response' ? status > 0 : method !== '' && target !== '';
-  const unknown = list.some(([name]) => name === null);
+  const unknown = fields.some(({ name }) => name === null);
   return {
-    kind, version: '2', method: kind === 'request' && method === '' ? 'UNKNOWN' : method, target, status, statusText: '', headers, list,
-    authority: pseudo.get(':authority') ?? null, protocol: pseudo.get(':protocol') ?? null, length: NO_LENGTH, flags: [],
+    kind, version: '2', method: kind === 'request' && method === '' ? 'UNKNOWN' : method, target, status, statusText: '', headers, list: listOf(fields),
+    authority, protocol, length: NO_LENGTH, flags: [],
     fault: whole ? null : unknown ? UNKNOWN_FIELDS : `${kind} without its ${kind === 'request' ? 'method or path' : 'status'}`,
   };
+}
+
+function setPseudo(pseudo: Pseudo, name: string, value: string): void {
+  switch (name) {
+    case ':method': pseudo.method = value; break;
+    case ':path': pseudo.path = value; break;
+    case ':status': pseudo.status = value; break;
+    case ':authority': pseudo.authority = value; break;
+    case ':protocol': pseudo.protocol = value; break;
+    default:
+  }
 }
 
 /** Of a message whose head was not seen. */

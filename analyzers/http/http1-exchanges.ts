@@ -83,7 +83,7 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   exchange.response = response;
   lane.message = response;
   lane.exchange = exchange;
-  openStream(channel, response, exchange);
+  openStream(channel, response, () => exchange);
   if (framing === FRAMING.lost) onUnframed(http, lane, response);
   if (framing === FRAMING.opaque) upgrade(http, lane);
   return framing;

@@ -84,7 +84,7 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
   }
   const message = begin(http, lane, stream, head, secretsIn(fields));
   stream.suspect[direction] = null;
-  if (kind === 'response') openStream(stream.channel, message, ownerOf(streams, stream));
+  if (kind === 'response') openStream(stream.channel, message, () => ownerOf(streams, stream));
   tunnelWhenGranted(streams, stream);
 }
 

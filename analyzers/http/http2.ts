@@ -15,6 +15,7 @@ import { onBlock } from './http2-heads.ts';
 import { type Http2, type Lane, NO_HEAD, endStream } from './http2-lane.ts';
 import type { Protocol } from './protocol.ts';
 import { createSettled } from './settled.ts';
+import { createRecent } from './recent.ts';
 import { type Streams, close, closeAll, openStreamOf, suspectAll } from './streams.ts';
 
 export interface Http2Start {
@@ -27,7 +28,7 @@ export interface Http2Start {
 export function createHttp2(channel: Channel, { client, upgraded }: Http2Start): Protocol {
   const { hold } = channel;
   const streams: Streams = {
-    channel, settled: hold === null ? null : createSettled(channel, hold), open: new Map(), closed: new Set(), client,
+    channel, settled: hold === null ? null : createSettled(channel, hold), open: new Map(), closed: createRecent(), client,
     // Joined in the middle, both directions are.
     whole: { read: client !== null, write: client !== null }, goaway: null,
   };

@@ -130,10 +130,10 @@ function decoderOf({ environment }: Channel, { headers }: Head): Decoder | null 
   return names.length === 0 ? null : createDecoder(environment, names);
 }
 
-/** Starts to read events when the response is a stream of them. */
-export function openStream(channel: Channel, response: Message, owner: StreamOwner): void {
+/** Starts to read events when the response is a stream of them, which `ownerOf` is asked for then. */
+export function openStream(channel: Channel, response: Message, ownerOf: () => StreamOwner): void {
   if (!isEventStream(response.head)) return;
-  response.stream = createEventStream(channel, owner, (ranges, end) => maskBlock(channel, response, ranges, end));
+  response.stream = createEventStream(channel, ownerOf(), (ranges, end) => maskBlock(channel, response, ranges, end));
 }
 
 /** The same where a body turns out to be a stream after its beginning was missed. */

@@ -10,6 +10,7 @@ import type { StreamOwner } from './event-stream.ts';
 import { type Exchange, type Interim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type Message, endMessage } from './message.ts';
 import type { End, Protocol } from './protocol.ts';
+import { type Recent, isRecent, remember } from './recent.ts';
 import type { Settled } from './settled.ts';
 import { createSuccessor } from './successor.ts';
 
@@ -32,8 +33,8 @@ export interface Streams {
   readonly channel: Channel;
   readonly settled: Settled | null;
   readonly open: Map<number, Stream>;
-  /** Of those that are over: what still comes for them is late. Oldest first. */
-  readonly closed: Set<number>;
+  /** Of those that are over: what still comes for them is late. */
+  readonly closed: Recent;
   /** The direction of requests, from when it is known. */
   client: Direction | null;
   /** Nothing is missing of a direction so far. */
@@ -42,15 +43,12 @@ export interface Streams {
   goaway: string | null;
 }
 
-/** Late frames come within a round trip. */
-const CLOSED_STREAMS = 4096;
-
 export function opposite(direction: Direction): Direction {
   return direction === 'read' ? 'write' : 'read';
 }
 
 export function isClosed(streams: Streams, number: number): boolean {
-  return streams.closed.has(number);
+  return isRecent(streams.closed, number);
 }
 
 /** The stream, made when there is none. `id`: of an exchange that began elsewhere. */
@@ -152,11 +150,7 @@ function missTunnel({ settled }: Streams, stream: Stream, direction: Direction):
 export function close(streams: Streams, stream: Stream, reason: string): void {
   const { open, closed, settled } = streams;
   open.delete(stream.number);
-  closed.add(stream.number);
-  for (const oldest of closed) {
-    if (closed.size <= CLOSED_STREAMS) break;
-    closed.delete(oldest);
-  }
+  remember(closed, stream.number);
   const messages = (['read', 'write'] as const).map((direction) => ({ direction, message: stream.messages[direction] }));
   for (const { direction, message } of messages) if (message !== null && isAsLongAsTold(message)) endSide(streams, stream, direction);
   const isWhole = messages.every(({ message }) => message?.done === true);
