@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 
 #include "native/kernel_features.h"
 #include "native/objects.h"
+#include "native/thread.h"
 
 namespace agentsight {
 namespace {
@@ -164,6 +164,13 @@ bool IsAlive(uint32_t pid) {
   return state != 'X' && state != 'x' && (state != 'Z' || threads > 1);
 }
 
+// The kernel gives up verifying a program when a signal comes, and libbpf tries five times: of a process that a
+// profiler interrupts each millisecond, nothing long enough would ever be loaded.
+int LoadObject(bpf_object* object) {
+  const SignalsBlocked blocked;
+  return bpf_object__load(object);
+}
+
 }  // namespace
 
 bool IsFamily(std::string_view family) {
@@ -178,7 +185,7 @@ Failure Programs::Load() {
   if (object_ == nullptr) return Explain("BPF_LOAD_FAILED", "open the BPF programs", errno, &log);
   if (Failure failure = ConfigureMaps()) return failure;
   if (Failure failure = ConfigurePrograms()) return failure;
-  if (const int result = bpf_object__load(object_.get()); result < 0) {
+  if (const int result = LoadObject(object_.get()); result < 0) {
     return Explain("BPF_LOAD_FAILED", "load the BPF programs", -result, &log);
   }
   // Every map is in place, and filled, before the first program runs.
@@ -255,7 +262,7 @@ Failure Programs::AttachSource(std::string_view source) {
 }
 
 Failure Programs::Trace(uint32_t pid, uint32_t root) {
-  const traced entry = {.root = root, .image = NewImage()};
+  const traced entry = {.root = root, .image = NewImage(), .io_uring = 0};
   const std::string what = "trace process " + std::to_string(pid);
   // One that is there already keeps its root: it was inherited from a parent.
   const int result = bpf_map_update_elem(traced_fd(), &pid, &entry, BPF_NOEXIST);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CAPTURE_DEFAULTS, launcherPath, loadAddon, NO_SELECTION, type CaptureOptions, type Selection } from '../../src/addon.ts';
 import { RECORD_KIND } from '../../src/decode/layout.ts';
 import { hold, startCapture } from '../helpers/capture.ts';
-import { ROOT, tempDir, type TempDir } from '../helpers/files.ts';
+import { CLI, ROOT, tempDir, type TempDir } from '../helpers/files.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 
 const MIB = 1024 * 1024;
@@ -143,6 +143,15 @@ describeKernel('capture', () => {
     ].join('\n');
     const output = execFileSync('setpriv', ['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', process.execPath, ...nodeArguments(program)], { encoding: 'utf8' });
     expect(JSON.parse(output)).toEqual(['PRIVILEGE_MISSING', 'could not load the BPF programs: Operation not permitted', true]);
+  });
+
+  it('loads in a process that a signal comes to each millisecond', () => {
+    // Of a profiler. The kernel gives up verifying a program at a signal, and libbpf gives up at the fifth.
+    const dir = tempDir();
+    const profiler = ['--cpu-prof', `--cpu-prof-dir=${dir.file('profile')}`, '--cpu-prof-interval=1000'];
+    const trace = spawnSync(process.execPath, [...profiler, CLI, 'trace', '--no-hub', '-q', '--', '/bin/true'], { encoding: 'utf8' });
+    dir.remove();
+    expect(trace).toMatchObject({ status: 0, stderr: expect.stringContaining('traced for') });
   });
 
   it('keeps no program attached after close', async () => {
