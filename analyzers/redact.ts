@@ -109,7 +109,7 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
 
   /** The same bytes where there is no secret, else a masked copy. */
   function maskBytes(payload: Uint8Array): Uint8Array {
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     const ranges = rangesInBytes(bytes);
     if (ranges.length === 0) return payload;
     const copy = Buffer.from(bytes);

@@ -51,7 +51,7 @@ export function createChunkLines(): WriteChunk {
   return (writer, event) => {
     const { head, tail } = frameOf(event);
     writer.bytes(START);
-    writer.text(`${event.timestamp}`);
+    writer.time(event.timestamp);
     writer.bytes(head);
     writeRest(writer, event);
     writer.quoted(event.id);

@@ -12,40 +12,31 @@ import { createChunkLines, type ChunkEvent, type WriteChunk } from './chunk-line
 import type { Event } from './event.ts';
 import { quote, stringify } from './json-text.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
-import type { EventBatch } from './sinks/sink.ts';
 
 /** The line of one event, without its newline. */
 export function toLine(event: Event): string {
   return encodeBatch([event]).toString('utf8').slice(0, -1);
 }
 
-/** The lines of many events, each with its newline, as UTF-8. */
-export type Encode = (events: readonly Event[]) => Buffer;
+/** Lines of events, each with its newline, as UTF-8. */
+export interface Encoder {
+  /** Reads the event now: nobody need keep it. */
+  add(event: Event): void;
+  /** Those added since the last call. */
+  finish(): Buffer;
+}
 
 /** For one batch after another: they share a buffer. */
-export function createEncoder(): Encode {
+export function createEncoder(): Encoder {
   const writer = createLineWriter();
   const writeChunk = createChunkLines();
-  return (events) => {
-    for (const event of events) writeEvent(writer, writeChunk, event);
-    return writer.finish();
-  };
+  return { add: (event) => writeEvent(writer, writeChunk, event), finish: () => writer.finish() };
 }
 
 export function encodeBatch(events: readonly Event[]): Buffer {
-  return createEncoder()(events);
-}
-
-/** Makes the JSONL form when it is first asked for, and once. */
-export function createBatch(events: readonly Event[], encode: Encode = encodeBatch): EventBatch {
-  let jsonl: Buffer | undefined;
-  return {
-    events,
-    get jsonl() {
-      jsonl ??= encode(events);
-      return jsonl;
-    },
-  };
+  const encoder = createEncoder();
+  for (const event of events) encoder.add(event);
+  return encoder.finish();
 }
 
 function writeEvent(writer: LineWriter, writeChunk: WriteChunk, event: Event): void {

@@ -17,6 +17,8 @@ const QUOTE = 0x22;
 const ZERO = 0x30;
 /** Of 2^53. */
 const MOST_DIGITS = 16;
+const NS_PER_SECOND = 1_000_000_000;
+const NS_DIGITS = 9;
 /** Bytes of `\u001f`, the longest form of one byte. */
 const LONGEST_ESCAPE_BYTES = 6;
 /** Up to here three bytes a character are reserved without counting them. */
@@ -41,13 +43,24 @@ export interface LineWriter {
   bytes(json: Uint8Array): void;
   /** A whole number from 0 to 2^53. */
   integer(value: number): void;
+  /** Nanoseconds since 1970. */
+  time(value: bigint): void;
   /** A copy of what was written, of exactly its size. The writer starts anew. */
   finish(): Buffer;
+}
+
+/** One that has begun. */
+interface Second {
+  /** Its beginning. */
+  readonly ns: bigint;
+  /** What a time in it begins with. */
+  readonly digits: string;
 }
 
 export function createLineWriter(): LineWriter {
   let out = Buffer.allocUnsafeSlow(FIRST_BYTES);
   let used = 0;
+  let second: Second | null = null;
 
   function reserve(bytes: number): void {
     if (out.length - used >= bytes) return;
@@ -86,6 +99,18 @@ export function createLineWriter(): LineWriter {
     integer(value) {
       reserve(MOST_DIGITS);
       used = digitsInto(out, used, value);
+    },
+    time(value) {
+      // Most times are of the second of the one before: then one small number is left to convert.
+      const rest = second === null ? -1 : Number(value - second.ns);
+      if (second === null || rest < 0 || rest >= NS_PER_SECOND) {
+        this.text(`${value}`);
+        second = secondOf(value);
+        return;
+      }
+      reserve(second.digits.length + NS_DIGITS);
+      used = asciiInto(out, used, second.digits);
+      used = paddedInto(out, used, rest);
     },
     finish() {
       const written = Buffer.from(out.subarray(0, used));
@@ -150,6 +175,24 @@ function digitsInto(out: Buffer, start: number, value: number): number {
     rest = next;
   }
   return end;
+}
+
+/** null in the first one, whose times begin with no digits of it. */
+function secondOf(time: bigint): Second | null {
+  const seconds = time / BigInt(NS_PER_SECOND);
+  if (seconds <= 0n) return null;
+  return { ns: seconds * BigInt(NS_PER_SECOND), digits: `${seconds}` };
+}
+
+/** Nine digits of a number below 10^9. */
+function paddedInto(out: Buffer, start: number, value: number): number {
+  let rest = value;
+  for (let at = start + NS_DIGITS - 1; at >= start; at--) {
+    const next = Math.floor(rest / 10);
+    out[at] = ZERO + rest - next * 10;
+    rest = next;
+  }
+  return start + NS_DIGITS;
 }
 
 function makeEscapes(): Uint8Array {

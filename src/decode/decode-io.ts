@@ -33,28 +33,28 @@ export function createIoDecoder({ clock, identity, readPath, peersOf }: Context)
     const fd = view.getInt32(offset + STDIO.fd, true);
     const total = view.getUint32(offset + STDIO.total, true);
     const { text, ends } = targetOf(record, fd);
+    const data: StdioData = {
+      direction,
+      len,
+      total,
+      offset: view.getUint32(offset + STDIO.offset, true),
+      payload: batch.subarray(start, start + len),
+      truncated: (flags & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
+      fault: (flags & RECORD_FLAG.RECORD_READ_FAULT) !== 0,
+      tid: view.getUint32(offset + HEADER.tid, true),
+      fd,
+      role: roleOf(fd),
+      target: text,
+      peer_target: ends?.peerTarget ?? null,
+      peers: ends === null ? null : peersOf({ process, fd, direction, ends }),
+    };
     return {
       timestamp: clock.toEpoch(view.getBigUint64(offset + HEADER.time_ns, true)),
       source: 'stdio',
       pid: process.pid,
       comm: process.comm,
-      data: {
-        direction,
-        len,
-        total,
-        offset: view.getUint32(offset + STDIO.offset, true),
-        payload: batch.subarray(start, start + len),
-        // They went from one descriptor to another within the kernel.
-        ...(len === 0 ? { withheld: total } : {}),
-        truncated: (flags & RECORD_FLAG.RECORD_TRUNCATED) !== 0,
-        fault: (flags & RECORD_FLAG.RECORD_READ_FAULT) !== 0,
-        tid: view.getUint32(offset + HEADER.tid, true),
-        fd,
-        role: roleOf(fd),
-        target: text,
-        peer_target: ends?.peerTarget ?? null,
-        peers: ends === null ? null : peersOf({ process, fd, direction, ends }),
-      },
+      // Without bytes they went from one descriptor to another within the kernel.
+      data: len === 0 ? { ...data, withheld: total } : data,
       id: identity.nextId(),
       process: process.key,
       session: process.session,

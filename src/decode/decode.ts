@@ -80,7 +80,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         break;
       }
       sequences.see(view.getUint32(offset + HEADER.sequence, true), view.getUint32(offset + HEADER.sequence + 4, true));
-      const event = decodeRecord({ batch, view, offset, size }, events);
+      const event = decodeRecord(batch, view, offset, size, events);
       if (event?.source === 'tls') joiner.take(event, events);
       else if (event !== null) events.push(event);
       records++;
@@ -91,8 +91,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   }
 
   /** null when there is no event, or when those that there are were added to `events`. */
-  function decodeRecord(place: Omit<RecordView, 'process'>, events: Event[]): Event | null {
-    const { view, offset, size } = place;
+  function decodeRecord(batch: Buffer, view: DataView, offset: number, size: number, events: Event[]): Event | null {
     const kind = view.getUint16(offset + HEADER.kind, true);
     const least = LEAST_SIZE[kind];
     if (least === undefined) {
@@ -101,7 +100,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     }
     if (size < least) return malformed(size);
     const process = processes.entryAt(view, offset);
-    const record: RecordView = { ...place, process };
+    const record: RecordView = { batch, view, offset, size, process };
     switch (kind) {
       case RECORD_KIND.RECORD_STDIO_DATA:
         return io.stdio(record) ?? malformed(size);

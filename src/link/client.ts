@@ -29,6 +29,7 @@ export function createHubLink(options: HubLinkOptions): HubLink {
 
 class Link implements HubLink {
   readonly name = 'link';
+  readonly takes = 'lines';
   readonly #options: HubLinkOptions;
   readonly #limits: HubLinkLimits;
   readonly #counters = new Counters(['events', 'batches', 'refused', 'spooled', 'resent', 'connections', 'failures']);
@@ -64,7 +65,7 @@ class Link implements HubLink {
 
   write(batch: EventBatch): void {
     if (this.#closing !== undefined) {
-      this.#counters.add('refused', batch.events.length);
+      this.#counters.add('refused', batch.count);
       return;
     }
     const { pieces, refusedLines } = splitLines(batch.jsonl, this.#limits.frameBytes);

@@ -35,6 +35,7 @@ export function createConsoleSink(options: ConsoleOptions): Sink {
 
 class ConsoleSink implements Sink {
   readonly name = 'console';
+  readonly takes: Sink['takes'];
   readonly #options: ConsoleOptions;
   readonly #counters = new Counters(['events', 'refused']);
   readonly #queuedBytesMax: number;
@@ -46,6 +47,7 @@ class ConsoleSink implements Sink {
 
   constructor(options: ConsoleOptions) {
     this.#options = options;
+    this.takes = options.json ? 'lines' : 'events';
     this.#queuedBytesMax = options.queuedBytes ?? LIMITS.consoleQueuedBytes;
     options.stream.on('error', (cause) => this.#end(errnoOf(cause) === 'EPIPE' ? null : causeText(cause)));
     options.stream.on('close', () => this.#end(null));
@@ -56,14 +58,13 @@ class ConsoleSink implements Sink {
     if (this.#ended) return;
     const { stream, json } = this.#options;
     if (this.#closing !== undefined || stream.writableLength >= this.#queuedBytesMax) {
-      this.#counters.add('refused', batch.events.length);
+      this.#counters.add('refused', batch.count);
       return;
     }
-    const events = batch.events.length;
     this.#pending += 1;
     stream.write(json ? batch.jsonl : this.#sentences(batch), (failure) => {
       this.#pending -= 1;
-      if (failure === null || failure === undefined) this.#counters.add('events', events);
+      if (failure === null || failure === undefined) this.#counters.add('events', batch.count);
       this.#changes.tell();
     });
   }

@@ -40,6 +40,7 @@ export function createJsonlSink(options: JsonlOptions): JsonlSink {
 
 class JsonlSink implements Sink {
   readonly name = 'file';
+  readonly takes = 'lines';
   readonly #options: JsonlOptions;
   readonly #counters = new Counters(['events', 'bytes', 'refused', 'unwritten_bytes', 'rotations', 'failures']);
   readonly #rotateBytes: number;
@@ -64,8 +65,7 @@ class JsonlSink implements Sink {
   }
 
   write(batch: EventBatch): void {
-    const { jsonl } = batch;
-    const events = batch.events.length;
+    const { jsonl, count: events } = batch;
     if (this.#closing !== undefined || this.#queuedBytes + jsonl.length > this.#queuedBytesMax) {
       this.#refuse({ jsonl, events });
       return;

@@ -8,15 +8,19 @@
 import type { Event } from '../event.ts';
 import type { StageStats } from '../stats.ts';
 
-/** Events in the order they were completed, and their JSONL form, made at most once. */
+/** Some events in the order they were completed, in the forms that the sinks take. */
 export interface EventBatch {
+  readonly count: number;
+  /** Empty where no sink takes events. */
   readonly events: readonly Event[];
-  /** One line per event, each with its newline, UTF-8. */
+  /** One line per event, each with its newline, UTF-8. Empty where no sink takes lines. */
   readonly jsonl: Buffer;
 }
 
 export interface Sink {
   readonly name: string;
+  /** What it reads of a batch: the other form is not made for it, or kept. */
+  readonly takes: 'events' | 'lines';
   write(batch: EventBatch): void;
   /**
    * Resolves when the sink can take more without refusing: for a source that

@@ -73,7 +73,7 @@ async function storeEvents(hub: TestHub, directory: string, collector: string): 
   const start = performance.now();
   for (const jsonl of batches) {
     await link.ready();
-    link.write({ events: [], jsonl });
+    link.write({ count: EVENTS_PER_BATCH, events: [], jsonl });
   }
   await waitFor('the last acknowledgement', () => link.stats().counters['unacked_events'] === 0, STORE_DEADLINE_MS);
   const seconds = (performance.now() - start) / 1000;

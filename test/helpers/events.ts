@@ -1,5 +1,7 @@
 /** One valid event of every kind, and stdio events of chosen bytes, for tests. */
 import type { ChunkData, Event, EventOf, StdioEvent } from '../../src/event.ts';
+import { encodeBatch } from '../../src/event-json.ts';
+import type { EventBatch } from '../../src/sinks/sink.ts';
 import { nanoseconds } from '../../src/time.ts';
 
 export const PROCESS = 'aa11bb22cc33.dd44ee55.k3j2.4321';
@@ -14,6 +16,11 @@ const PEER = { pid: 77, process: PROCESS, comm: 'cat', fd: 0, evidence: 'used' }
 
 export function stdioEvent(data: ChunkData = chunk(Buffer.from('hello "world"\n')), sequence = 1): StdioEvent {
   return eventOf('stdio', { fd: 1, role: 'stdout', target: 'pipe:[77]', peer_target: 'pipe:[77]', peers: [PEER], ...data }, sequence);
+}
+
+/** As the pipeline gives it to sinks, in both forms. */
+export function eventBatch(events: readonly Event[]): EventBatch {
+  return { count: events.length, events, jsonl: encodeBatch(events) };
 }
 
 export function eventOf<const S extends string, const D>(source: S, data: D, sequence = 1): EventOf<S, D> {

@@ -2,13 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { describe as group, expect, test } from 'vitest';
-import { createBatch } from '../../src/event-json.ts';
 import type { Event } from '../../src/event.ts';
 import { errnoOf } from '../../src/errors.ts';
 import { createConsoleSink, openOutputStream, styleOf } from '../../src/sinks/console.ts';
 import { describe, describeLine } from '../../src/sinks/describe.ts';
 import { escapeText, fitColumns } from '../../src/sinks/text.ts';
-import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+import { chunk, eventBatch, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
 import { tempDir } from '../helpers/files.ts';
 import { waitFor } from '../helpers/wait.ts';
 
@@ -83,7 +82,7 @@ group('the console sink', () => {
       { ...open, error: 'EACCES' }, { ...open, flags: ['write', 'create'], error: 'ENOENT' }, { ...io, write_calls: 1 },
       { ...open, event: 'UNLINK', flags: [], error: 'ENOENT' },
     ] as const;
-    const batch = createBatch([...spared, ...shown].map((data, index) => eventOf('file', data, index)));
+    const batch = eventBatch([...spared, ...shown].map((data, index) => eventOf('file', data, index)));
     const linesOf = (options: { readonly json: boolean; readonly routine?: boolean }): number => {
       const stream = new PassThrough();
       createConsoleSink({ stream, onClosed: () => {}, ...options }).write(batch);
@@ -97,7 +96,7 @@ group('the console sink', () => {
   test('writes JSONL as it is, and counts', async () => {
     const { stream, text } = collected();
     const sink = createConsoleSink({ stream, json: true, onClosed: () => {} });
-    const batch = createBatch(everySource());
+    const batch = eventBatch(everySource());
     sink.write(batch);
     await sink.close();
     expect(text()).toBe(batch.jsonl.toString());
@@ -108,7 +107,7 @@ group('the console sink', () => {
     let release: (() => void) | undefined;
     const stuck = new Writable({ write: (_chunk, _encoding, done) => void (release = done) });
     const sink = createConsoleSink({ stream: stuck, json: true, onClosed: () => {}, queuedBytes: 300, closeMs: 20 });
-    for (let i = 0; i < 10; i++) sink.write(createBatch([stdioEvent()]));
+    for (let i = 0; i < 10; i++) sink.write(eventBatch([stdioEvent()]));
     const { refused, queued_bytes: queued } = sink.stats().counters;
     expect(refused).toBeGreaterThan(5);
     expect(queued).toBeLessThan(1500);
@@ -118,7 +117,7 @@ group('the console sink', () => {
       await new Promise(setImmediate);
     }
     await ready;
-    sink.write(createBatch([stdioEvent()]));
+    sink.write(eventBatch([stdioEvent()]));
     expect(sink.stats().counters['refused']).toBe(refused);
     await sink.close();
     await sink.close();
@@ -130,7 +129,7 @@ group('the console sink', () => {
     const sink = createConsoleSink({ stream, json: true, onClosed: (failure) => closed.push(failure) });
     stream.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
     await new Promise(setImmediate);
-    sink.write(createBatch([stdioEvent()]));
+    sink.write(eventBatch([stdioEvent()]));
     await sink.close();
     expect(closed).toEqual([null]);
     expect(sink.stats().counters['refused']).toBe(0);
@@ -144,7 +143,7 @@ group('the console sink', () => {
     const stream = openOutputStream(fd);
     try {
       const sink = createConsoleSink({ stream, json: true, onClosed: () => {} });
-      const batch = createBatch([stdioEvent(chunk(Buffer.alloc(400_000, 'x')))]);
+      const batch = eventBatch([stdioEvent(chunk(Buffer.alloc(400_000, 'x')))]);
       sink.write(batch);
       await new Promise(setImmediate);
       expect(stream.writableLength).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/event.ts';
 import { SOURCES } from '../../src/event.ts';
-import { createBatch, encodeBatch, toLine } from '../../src/event-json.ts';
+import { createEncoder, encodeBatch, toLine } from '../../src/event-json.ts';
 import { parseLine } from '../../src/event-parse.ts';
 import { jsonSchema } from '../../src/event-schema.ts';
 import { nanoseconds } from '../../src/time.ts';
@@ -25,6 +25,15 @@ describe('the line of an event', () => {
     const line = toLine({ ...stdioEvent(), timestamp: nanoseconds(18_446_744_073_709_551_615n) });
     expect(line.startsWith('{"timestamp":18446744073709551615,"source":"stdio","pid":')).toBe(true);
     expect(parseLine(line).timestamp).toBe(18_446_744_073_709_551_615n);
+  });
+
+  test('times have every digit, whichever came before', () => {
+    const second = 1_000_000_000n;
+    const whole = 1_795_900_084n * second;
+    const times = [whole, whole + 1n, whole + second - 1n, whole + second, whole + 12_345n, 0n, 1n, second - 1n, second, second + 7n, whole - 1n, -5n, whole + 2n]
+      .map((time) => nanoseconds(time));
+    const lines = encodeBatch(times.map((timestamp) => ({ ...stdioEvent(), timestamp }))).toString().trimEnd().split('\n');
+    expect(lines.map((line) => /^\{"timestamp":(-?\d+),/.exec(line)?.[1])).toEqual(times.map(String));
   });
 
   test('every byte value survives, as base64 when it is not UTF-8', () => {
@@ -68,11 +77,13 @@ describe('the line of an event', () => {
     expect(parseLine(line).data).toHaveProperty('new_key', 1);
   });
 
-  test('a batch is its lines, made once', () => {
-    const events = everySource();
-    const batch = createBatch(events);
-    expect(batch.jsonl.toString()).toBe(events.map((event) => `${toLine(event)}\n`).join(''));
-    expect(batch.jsonl).toBe(batch.jsonl);
+  test('a batch is its lines, and the next one has none of them', () => {
+    const encoder = createEncoder();
+    const [first, ...others] = everySource();
+    for (const event of others) encoder.add(event);
+    expect(encoder.finish().toString()).toBe(others.map((event) => `${toLine(event)}\n`).join(''));
+    encoder.add(first as Event);
+    expect(encoder.finish().toString()).toBe(`${toLine(first as Event)}\n`);
   });
 
   test('the buffer grows for payloads that escaping makes six times longer', () => {

@@ -3,10 +3,9 @@ import {
   appendFileSync, chownSync, closeSync, existsSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createBatch } from '../../src/event-json.ts';
 import { parseLine } from '../../src/event-parse.ts';
 import { createJsonlSink, type JsonlOptions } from '../../src/sinks/jsonl.ts';
-import { chunk, stdioEvent } from '../helpers/events.ts';
+import { chunk, eventBatch, stdioEvent } from '../helpers/events.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { itAsRoot } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
@@ -24,7 +23,7 @@ function sinkAt(path: string, options: Partial<JsonlOptions> = {}) {
 }
 
 const numbered = (from: number, count: number, payload = 'x') =>
-  createBatch(Array.from({ length: count }, (_, i) => stdioEvent(chunk(Buffer.from(payload)), from + i)));
+  eventBatch(Array.from({ length: count }, (_, i) => stdioEvent(chunk(Buffer.from(payload)), from + i)));
 
 function sequences(...paths: string[]): number[] {
   return paths.flatMap((path) =>

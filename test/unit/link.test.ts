@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createBatch } from '../../src/event-json.ts';
 import { parseLine } from '../../src/event-parse.ts';
 import { createHubLink, type HubLink, type HubLinkOptions } from '../../src/link/client.ts';
 import { encodeMessage } from '../../src/link/codec.ts';
 import { PROTOCOL_VERSION, type Hello } from '../../src/link/protocol.ts';
 import { splitLines } from '../../src/link/split.ts';
-import { chunk, stdioEvent } from '../helpers/events.ts';
+import { chunk, eventBatch, stdioEvent } from '../helpers/events.ts';
 import { fakeHub, type FakeHub } from '../helpers/fake-hub.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { waitFor } from '../helpers/wait.ts';
@@ -50,7 +49,7 @@ function link({ hello = helloOf('h.b.one'), ...options }: Partial<HubLinkOptions
 }
 
 const batchOf = (from: number, count = 10, payload = 'x') =>
-  createBatch(Array.from({ length: count }, (_, i) => stdioEvent(chunk(Buffer.from(payload)), from + i)));
+  eventBatch(Array.from({ length: count }, (_, i) => stdioEvent(chunk(Buffer.from(payload)), from + i)));
 
 /** Sequences of all stored events, in the order of storing. */
 function storedEvents(collector = 'h.b.one'): number[] {

@@ -11,6 +11,7 @@ async function batchesOf(events: readonly Event[]): Promise<readonly EventBatch[
   const batches: EventBatch[] = [];
   const sink: Sink = {
     name: 'kept',
+    takes: 'events',
     write: (batch) => void batches.push(batch),
     close: () => Promise.resolve(),
     stats: () => ({ stage: 'kept', counters: {} }),
@@ -28,17 +29,18 @@ const eventsOf = (count: number, payloadBytes: number): Event[] =>
 
 test('a batch is full by its events or by their payloads, whichever is first, and none is left out', async () => {
   const small = await batchesOf(eventsOf(LIMITS.batchEvents * 2 + 1, 10));
-  expect(small.map(({ events }) => events.length)).toEqual([LIMITS.batchEvents, LIMITS.batchEvents, 1]);
+  expect(small.map(({ count }) => count)).toEqual([LIMITS.batchEvents, LIMITS.batchEvents, 1]);
   const large = await batchesOf(eventsOf(10, LIMITS.batchBytes / 4));
-  expect(large.map(({ events }) => events.length)).toEqual([4, 4, 2]);
+  expect(large.map(({ count }) => count)).toEqual([4, 4, 2]);
   const huge = await batchesOf(eventsOf(2, LIMITS.batchBytes * 3));
-  expect(huge.map(({ events }) => events.length)).toEqual([1, 1]);
+  expect(huge.map(({ count }) => count)).toEqual([1, 1]);
 });
 
 test('every sink is told first that redaction is off', async () => {
   const written: string[] = [];
   const sink = (name: string): Sink => ({
     name,
+    takes: 'lines',
     write: (batch) => void written.push(`${name} ${batch.jsonl.toString()}`),
     close: () => Promise.resolve(),
     stats: () => ({ stage: name, counters: {} }),
