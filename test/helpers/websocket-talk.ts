@@ -12,7 +12,7 @@ export interface Talk {
   /** `nginx`: it has TLS, and passes on to a server that has none. */
   readonly transport: 'tls' | 'plain' | 'nginx';
   readonly coding: 'whole' | 'deflate';
-  readonly client: 'ws' | 'chromium';
+  readonly client: 'ws' | 'chromium' | 'python';
 }
 
 /** Every message of every end, and a masked capture that says the same. cert.pem and key.pem are in the folder. */

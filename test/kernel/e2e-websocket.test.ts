@@ -1,4 +1,4 @@
-/** WebSockets of `ws` under `trace`, over TLS, bare, and through nginx, compressed and not: all ends of each say what they sent. */
+/** WebSockets of `ws` and Python under `trace`, over TLS, bare, and through nginx, compressed and not: all ends of each say what they sent. */
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, it } from 'vitest';
 import { CERTIFICATE_PROGRAM, tempDir, type TempDir } from '../helpers/files.ts';
@@ -19,5 +19,11 @@ describeKernel('WebSockets under trace', () => {
         await expectTalk(dir, { transport, coding, client: 'ws' });
       });
     }
+  }
+
+  for (const transport of ['tls', 'nginx'] as const) {
+    it(`${transport}: every message of Python and its server`, { timeout: 240_000 }, async () => {
+      await expectTalk(dir, { transport, coding: 'whole', client: 'python' });
+    });
   }
 });

@@ -1,12 +1,10 @@
-// Debian's Chromium for traced programs, and whether it is hooked.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+// Debian's Chromium for traced programs.
 import { chromium } from 'playwright-core';
+import { waitUntilHooked } from './hooked.mjs';
 
 const PROGRAM = '/usr/lib/chromium/chromium';
 
-/** A page of a browser that is hooked, as trace.jsonl in FOLDER says: it is searched for its functions when it starts. */
+/** A page of a browser that is hooked, as trace.jsonl in the folder says. */
 export async function openChromium(folder, flags = []) {
   const browser = await chromium.launch({
     executablePath: '/usr/bin/chromium',
@@ -15,7 +13,6 @@ export async function openChromium(folder, flags = []) {
       '--disable-dev-shm-usage', '--ignore-certificate-errors', ...flags,
     ],
   });
-  const isHooked = () => readFileSync(join(folder, 'trace.jsonl'), 'utf8').split('\n').some((line) => line.includes('"attached"') && line.includes(PROGRAM));
-  while (!isHooked()) await delay(20);
+  await waitUntilHooked(folder, PROGRAM);
   return { page: await browser.newPage(), close: () => browser.close() };
 }

@@ -13,7 +13,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { waitUntilHooked } from './hooked.mjs';
 import { startNginx } from './nginx.mjs';
 
 const [mode, folder, third, fourth, fifth] = process.argv.slice(2);
@@ -45,7 +45,7 @@ async function run(server, goProgram) {
 }
 
 async function browse(server) {
-  const { port, stop } = await (server === 'nginx' ? openNginx() : startServer(server));
+  const { port, stop } = await (server === 'nginx' ? openNginx() : server === 'node' ? startServer(server) : hookGo(server));
   const { openChromium } = await import('./chromium.mjs');
   const report = [];
   for (const version of ['1.1', '2']) {
@@ -74,11 +74,10 @@ async function askFromPage({ requests, name, sent }) {
   return lines;
 }
 
-/** What nobody has run before is hooked a moment after its start: one stays until it is. */
+/** One stays until it is hooked. */
 async function hookGo(program) {
   const started = await startServer(program);
-  const isHooked = () => readFileSync(join(folder, 'trace.jsonl'), 'utf8').split('\n').some((line) => line.includes('"attached"') && line.includes(program));
-  while (!isHooked()) await delay(20);
+  await waitUntilHooked(folder, program);
   return started;
 }
 

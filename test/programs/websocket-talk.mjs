@@ -1,8 +1,9 @@
-// A server of `ws` and a client, `ws` in the same process or a page in Chromium, which talk: numbered messages of many sizes, in fragments, binary ones, pings,
+// A server of `ws` and a client, which is `ws` in the same process, a page in Chromium, or Python, which talk: numbered messages of many sizes, in fragments, binary ones, pings,
 // then a close. What each end sent goes to FOLDER/said.json.
 //
-//   node websocket-talk.mjs FOLDER tls|plain|nginx deflate|whole SECRET ws|chromium     cert.pem and key.pem are in FOLDER; nginx: it has TLS, and passes
+//   node websocket-talk.mjs FOLDER tls|plain|nginx deflate|whole SECRET ws|chromium|python     cert.pem and key.pem are in FOLDER; nginx: it has TLS, and passes
 //                                                                                       on to the server, which has none; a browser sends no pings
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -34,7 +35,7 @@ const nginx = transport === 'nginx' ? await startNginx(folder, { options: 'ssl',
     }` }) : null;
 const url = `${transport === 'plain' ? 'ws' : 'wss'}://localhost:${nginx?.port ?? port}/talk`;
 const messages = Array.from({ length: MESSAGES }, (_, number) => [number % 4 === 1 ? 'binary' : 'text', textOf(number)]);
-await (talker === 'chromium' ? browse() : talk());
+await (talker === 'chromium' ? browse() : talker === 'python' ? runPython() : talk());
 await served;
 await nginx?.stop();
 server.close();
@@ -63,6 +64,13 @@ async function browse() {
   const { page, close } = await openChromium(folder);
   said.client.push(...await page.evaluate(talkFromPage, { url, messages }));
   await close();
+}
+
+async function runPython() {
+  writeFileSync(join(folder, 'messages.json'), JSON.stringify(messages));
+  const [code] = await once(spawn('/usr/bin/python3', ['-S', join(import.meta.dirname, 'websocket-client.py'), folder, String(nginx?.port ?? port)], { stdio: 'inherit' }), 'exit');
+  if (code !== 0) throw new Error(`the client ended with ${code}`);
+  said.client.push(...JSON.parse(readFileSync(join(folder, 'spoken.json'), 'utf8')));
 }
 
 /** Runs in the page. What it said, as it knows. */
