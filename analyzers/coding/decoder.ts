@@ -6,6 +6,7 @@
  * Output is bounded twice: whoever takes it may say enough, and where it is out of
  * proportion to its input it is taken for a decompression bomb.
  */
+import { createBase64Stage } from './base64.ts';
 import { createBrotliStage } from './brotli.ts';
 import { createInflateStage } from './inflate.ts';
 import { type Give, type Stage } from './stage.ts';
@@ -40,6 +41,9 @@ export interface Decoder {
   close(): void;
 }
 
+/** No content coding: the type of a body says it. */
+export const GRPC_WEB_TEXT = 'grpc-web-text';
+
 /** Input is decoded in steps of this size, at multiples of it. */
 const STEP_BYTES = 4096;
 
@@ -66,6 +70,7 @@ const STAGES: Readonly<Record<string, () => Stage>> = {
   deflate: () => createInflateStage('zlib or raw'),
   br: createBrotliStage,
   zstd: createZstdStage,
+  [GRPC_WEB_TEXT]: createBase64Stage,
 };
 
 /** What the values of a header name, `identity` left out. */

@@ -8,7 +8,7 @@ import type { Range } from '../http/mask.ts';
 const PREFIX_BYTES = 5;
 /** In the first byte of the prefix. */
 const COMPRESSED = 1;
-const FRAMED = /^application\/(?:grpc|grpc-web|connect)(?:$|[+; ])/i;
+const FRAMED = /^application\/(?:grpc|grpc-web|grpc-web-text|connect)(?:$|[+; ])/i;
 
 /**
  * Where compressed messages are in a body. Without a known type, one that begins as

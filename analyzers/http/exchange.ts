@@ -1,8 +1,8 @@
 /** One request with its response, and the `http` event that is made of them. */
-import type { Endpoint, GrpcData, HeaderList, HttpData, HttpEvent, HttpFlag, SecretMarks } from '../../src/event.ts';
+import type { Endpoint, HeaderList, HttpData, HttpEvent, HttpFlag, SecretMarks } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { joinMarks } from '../redact/marks.ts';
-import { isGrpc, readCall } from '../grpc/call.ts';
+import { type Call, isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
 import type { MaskedHead, Message } from './message.ts';
@@ -120,6 +120,7 @@ function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: Stat
   const { request, response } = exchange;
   const { timestamp, pid, comm, process, session } = request?.first ?? response?.first ?? channel.carrier;
   const head = response?.head;
+  const call = callOf(channel, exchange);
   const data: HttpData = {
     exchange: exchange.id, connection: channel.connection, stream: exchange.stream, pushed: exchange.pushed,
     endpoint: channel.endpoint, tls: channel.tls, state, reason, role: roleOf(exchange),
@@ -146,7 +147,7 @@ function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: Stat
     request_headers: request?.head.headers ?? NO_HEADERS,
     request_header_list: request?.head.list ?? [],
     request_trailers: request?.trailers ?? [],
-    response_trailers: response?.trailers ?? [],
+    response_trailers: call === null ? response?.trailers ?? [] : [...response?.trailers ?? [], ...call.trailers],
     unknown_fields: unknownFields(request) + unknownFields(response),
     request_body: request?.text.text ?? null,
     request_body_encoding: request?.text.encoding ?? 'utf8',
@@ -154,7 +155,7 @@ function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: Stat
     request_body_truncated: request?.body.truncated ?? false,
     request_body_coding: codingOf(request),
     request_decoded_bytes: request?.body.decoded ?? 0,
-    grpc: grpcOf(channel, exchange),
+    grpc: call?.grpc ?? null,
     redacted: exchange.interim.reduce((sum, one) => sum + one.redacted, (request?.redacted ?? 0) + (response?.redacted ?? 0)),
   };
   const secrets = secretsIn(channel, exchange);
@@ -197,14 +198,14 @@ function unknownIn(list: HeaderList): number {
   return count;
 }
 
-function grpcOf({ environment }: Channel, { request, response, path }: Exchange): GrpcData | null {
+function callOf({ environment }: Channel, { request, response, path }: Exchange): Call | null {
   if (!isGrpc(typeOf(request)) && !isGrpc(typeOf(response))) return null;
   const call = readCall({
     path, requestBody: bytesOf(request), responseBody: bytesOf(response), fields: [...response?.trailers ?? [], ...response?.head.list ?? []],
     cut: [request, response].some((message) => message !== null && (message.fault !== null || message.body.truncated)),
   }, environment.limits);
   environment.counters.add('grpc_calls');
-  if (call.truncated) environment.counters.add('grpc_truncated');
+  if (call.grpc.truncated) environment.counters.add('grpc_truncated');
   return call;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Direction, HeaderList, HttpFlag, SecretMarks } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
-import { type Decoder, codingsOf, createDecoder } from '../coding/decoder.ts';
+import type { Decoder } from '../coding/decoder.ts';
 import { isReadable } from '../coding/readable.ts';
 import { compressedRanges } from '../grpc/compressed.ts';
 import { decodeLines, readFields } from '../http1/fields.ts';
@@ -13,6 +13,7 @@ import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
 import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
 import type { Carrier, Channel } from './channel.ts';
+import { decoderOf } from './decoding.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
 import { type Range, countMasked, fillRanges, masked, secretsOf } from './mask.ts';
 import { joinMarks } from '../redact/marks.ts';
@@ -121,13 +122,6 @@ function joinSecrets({ environment }: Channel, known: SecretMarks, more: SecretM
 
 export function addSecrets(channel: Channel, message: Message, more: SecretMarks): void {
   message.secrets = joinSecrets(channel, message.secrets, more);
-}
-
-function decoderOf({ environment }: Channel, { headers }: Head): Decoder | null {
-  const { 'content-encoding': content, 'transfer-encoding': transfer } = headers;
-  if (content === undefined && transfer === undefined) return null;
-  const names = [...codingsOf(content), ...codingsOf(transfer).filter((name) => name !== 'chunked')];
-  return names.length === 0 ? null : createDecoder(environment, names);
 }
 
 /** Starts to read events when the response is a stream of them, which `ownerOf` is asked for then. */
