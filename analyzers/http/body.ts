@@ -96,6 +96,13 @@ function reserve(body: Body, environment: Environment, count: number, expected: 
   return Math.min(wanted, body.kept.length) - body.length;
 }
 
+/** Keeps the first `length` bytes alone. */
+export function cutBody(body: Body, length: number): void {
+  if (length >= body.length) return;
+  body.length = length;
+  body.truncated = true;
+}
+
 /** The kept bytes, made our own when they are to be changed. */
 export function ownBytes(body: Body): Buffer {
   if (body.borrowed) {

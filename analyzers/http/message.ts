@@ -11,7 +11,7 @@ import { decodeLines, readFields } from '../http1/fields.ts';
 import { type Head, parseHead, reasonOf } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
-import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
+import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, cutBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
 import type { Carrier, Channel } from './channel.ts';
 import { decoderOf } from './decoding.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
@@ -36,6 +36,8 @@ export interface Message {
   flags: readonly HttpFlag[];
   /** Its body is coded, and kept as decoded. */
   readonly decoder: Decoder | null;
+  /** Of such a body: how much was kept when bytes may have gone missing, unless its length proves that none have. */
+  sureBytes: number | null;
   /** Why something of it is missing or cannot be trusted. */
   fault: string | null;
   done: boolean;
@@ -110,7 +112,7 @@ export function createMessage(
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
     stream: null, trailers: [], flags: from.head.flags,
-    decoder,
+    decoder, sureBytes: null,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
     secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,
   };
@@ -200,12 +202,25 @@ export function missBody(channel: Channel, message: Message, count: number, with
   if (message.stream === null) searchBody(channel, message);
 }
 
+/** Bytes of the body may be missing from here on, and nobody knows how many: what comes then does not follow what came. */
+export function doubtBody(message: Message, reason: string): void {
+  const { decoder, stream, body } = message;
+  if (decoder !== null && stream === null) message.sureBytes ??= body.length;
+  if (stream === null) return;
+  breakBlock(stream.blocks);
+  if (decoder === null) return;
+  // Its events would be told before anybody knows whether they are right.
+  decoder.close();
+  message.fault ??= reason;
+}
+
 /** No more bytes will come. `whole`: the end was seen. */
 export function endMessage(channel: Channel, message: Message, whole: boolean): void {
   const { body, stream, wire } = message;
   const { environment } = channel;
   message.done = true;
   endDecoder(message, whole);
+  if (message.sureBytes !== null && (!whole || message.fault !== null)) cutBody(body, message.sureBytes);
   if (stream === null) searchBody(channel, message);
   else flush(stream.blocks);
   if (environment.locate !== undefined && body.length > 0) message.redacted += countMasked(keptBytes(body));

@@ -8,7 +8,7 @@ import type { Nanoseconds } from '../../src/time.ts';
 import type { Channel } from './channel.ts';
 import type { StreamOwner } from './event-stream.ts';
 import { type Exchange, type Interim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
-import { type Message, endMessage } from './message.ts';
+import { type Message, doubtBody, endMessage } from './message.ts';
 import type { End, Protocol } from './protocol.ts';
 import { type Recent, isRecent, remember } from './recent.ts';
 import type { Settled } from './settled.ts';
@@ -165,7 +165,9 @@ export function close(streams: Streams, stream: Stream, reason: string): void {
 export function suspectAll(streams: Streams, direction: Direction, reason: string): void {
   streams.whole[direction] = false;
   for (const stream of streams.open.values()) {
-    if (stream.messages[direction]?.done !== true) stream.suspect[direction] ??= reason;
+    const message = stream.messages[direction];
+    if (message?.done !== true) stream.suspect[direction] ??= reason;
+    if (message?.done === false) doubtBody(message, reason);
     if (stream.tunnel !== null) missTunnel(streams, stream, direction);
   }
   // What waited for its request will not see it.

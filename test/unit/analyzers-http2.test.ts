@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createHttpCounters } from '../../analyzers/http.ts';
 import type { Direction, TlsEvent } from '../../src/event.ts';
 import { type Case, analyze, chunk, chunksOf, readCases, unescape } from '../cases.ts';
-import { framesOf } from '../frames.ts';
+import { frame, framesOf } from '../frames.ts';
+import { expectBeginning, randomlyCoded } from '../helpers/coded.ts';
 import { generator, type Random } from '../helpers/random.ts';
 import { recordHttp2 } from '../helpers/http2-traffic.ts';
 import type { TrafficRecord as Recorded } from '../helpers/recorded-pair.ts';
@@ -77,6 +78,54 @@ describe('a gap anywhere', { timeout: 240_000 }, () => {
   function known(one: Derived): Derived {
     return { ...one, request_header_list: null, response_header_list: null };
   }
+});
+
+describe('a gap in coded bodies', { timeout: 240_000 }, () => {
+  const STREAMS = 6;
+
+  /** Streams with a coded answer each, their frames between each other; a chunk for every few bytes. */
+  function traffic(random: Random): { readonly truths: readonly string[]; readonly parts: TlsEvent[] } {
+    const truths = Array.from({ length: STREAMS }, (_, id) => `id=${id};${'some text, '.repeat(random(12))}${random(1e9)}`);
+    const coded = truths.map((text) => randomlyCoded(random, text));
+    const asked = truths.map((_, id) => `headers ${2 * id + 1} end\n  :method: GET\n  :path: /r/${id}\n`).join('');
+    const bodies = coded.map(({ name, bytes }, id) => {
+      const frames = [framesOf(`headers ${2 * id + 1}\n  :status: 200\n  x-id: ${id}\n  content-encoding: ${name}\n`, unescape)];
+      for (let at = 0; at < bytes.length;) {
+        const end = Math.min(bytes.length, at + 1 + random(60));
+        frames.push(frame(0, Number(end === bytes.length), 2 * id + 1, bytes.subarray(at, end)));
+        at = end;
+      }
+      return frames;
+    });
+    const answers = [framesOf('settings\n', unescape)];
+    for (let left = bodies; left.length > 0; left = left.filter(({ length }) => length > 0)) answers.push(left[random(left.length)]?.shift() ?? Buffer.alloc(0));
+    const blocks = [
+      { kind: 'write', bytes: framesOf(`preface\nsettings\n${asked}`, unescape), gap: 0, at: null }, { kind: 'read', bytes: Buffer.concat(answers), gap: 0, at: null },
+    ] as const;
+    return { truths, parts: chunksOf(blocks, (block, length) => (block === 0 ? [] : Array.from({ length: Math.floor((length - 1) / 20) }, (_, i) => (i + 1) * 20))) };
+  }
+
+  it('shows how a body begins, and never that it is complete', () => {
+    let cut = 0;
+    for (let seed = 0; seed < 300; seed++) {
+      const random = generator(seed);
+      const { truths, parts } = traffic(random);
+      const from = 2 + random(parts.length - 2);
+      const lost = new Set(parts.slice(from, from + random(4)));
+      for (const one of exchanges(analyze(parts.filter((event) => !lost.has(event))).derived)) {
+        const [id] = (one['response_headers'] as Record<string, string[]>)['x-id'] ?? [];
+        if (id === undefined) continue;
+        const where = `seed ${seed}`;
+        const isCut = expectBeginning(one, 'response', { truth: truths[Number(id)] ?? '', where });
+        if (lost.size === 0) expect(one, where).toMatchObject({ state: 'complete', path: `/r/${id}`, response_body: truths[Number(id)] });
+        if (!isCut) continue;
+        // Of the last bytes of all nobody knows that they are missing.
+        expect(one['reason'], where).toMatch(/^(?:capture ended$|gap of \d+ bytes|coding: |bytes that are no HTTP\/2 frame)/);
+        cut++;
+      }
+    }
+    expect(cut).toBeGreaterThan(300);
+  });
 });
 
 function events(records: readonly Recorded[]): TlsEvent[] {
