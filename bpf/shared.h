@@ -6,6 +6,7 @@
 #ifndef AGENTSIGHT_SHARED_H
 #define AGENTSIGHT_SHARED_H
 
+#include "counters.h"
 #include "event.h"
 
 /* Ports that may be named as plain HTTP. */
@@ -54,8 +55,6 @@ struct traced {
 	__u32 image;	/* changes with each exec, and for each process that gets the same pid */
 	__u32 io_uring;	/* the image that is known to have an io_uring */
 };
-
-#define COUNTER_SLOTS ((__u32)COUNT_SOURCES * (__u32)COUNTERS_PER_SOURCE)
 
 struct cpu_state {
 	__u64 counters[COUNTER_SLOTS];

@@ -56,7 +56,7 @@ class Programs {
   Link TakeUprobe(uint32_t id);
   std::vector<Link> TakeUprobes();
 
-  // One value per counter of bpf/event.h, summed over cpus.
+  // One value per counter of bpf/counters.h, summed over cpus.
   Failure ReadCounters(std::vector<uint64_t>* counters) const;
 
  private:

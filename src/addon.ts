@@ -94,7 +94,7 @@ export interface UprobeTarget {
   readonly cookie: number;
 }
 
-/** One row per counter source of bpf/event.h, one value per enum counter, summed over cpus. */
+/** One row per counter source of bpf/counters.h, one value per enum counter, summed over cpus. */
 export type KernelCounters = readonly (readonly number[])[];
 
 /** A file that a traced process has mapped executable: its program, a library, the dynamic linker. */

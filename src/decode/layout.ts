@@ -1,6 +1,6 @@
 /**
- * Where each field of a record lies: the mirror of bpf/event.h, compared with
- * it field by field in test/unit/decode-layout.test.ts.
+ * Where each field of a record lies, and what counters there are: the mirror of
+ * bpf/event.h and bpf/counters.h, compared with them field by field in test/unit/decode-layout.test.ts.
  */
 
 export const RECORD_KIND = {

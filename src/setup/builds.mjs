@@ -26,7 +26,7 @@ export const BUILDS = [
   {
     name: 'building the native addon',
     script: 'build:native',
-    inputs: ['native', 'bpf/prebuilt', 'bpf/event.h', 'bpf/shared.h', 'binding.gyp'],
+    inputs: ['native', 'bpf/prebuilt', 'bpf/event.h', 'bpf/counters.h', 'bpf/shared.h', 'binding.gyp'],
     outputs: ['build/Release/agentsight.node', 'build/Release/agentsight-launcher'],
     // node-gyp empties this folder first: a build that failed half-way leaves no stamp.
     stamp: 'build/.stamp-native',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import * as layout from '../../src/decode/layout.ts';
 
-const source = readFileSync(new URL('../../bpf/event.h', import.meta.url), 'utf8')
+const source = ['event.h', 'counters.h'].map((name) => readFileSync(new URL(`../../bpf/${name}`, import.meta.url), 'utf8')).join('')
   .replaceAll(/\/\*[\s\S]*?\*\//g, '');
 
 const TYPE_BYTES: Readonly<Record<string, number>> = {
@@ -38,7 +38,7 @@ function parseStructs(): Map<string, Struct> {
 
 function parseEnum(name: string): Record<string, number> {
   const body = new RegExp(`enum ${name} \\{([^}]*)\\};`).exec(source)?.[1];
-  if (body === undefined) throw new Error(`enum ${name} is not in event.h`);
+  if (body === undefined) throw new Error(`enum ${name} is not in bpf/`);
   return Object.fromEntries([...body.matchAll(/(\w+) = (\w+)/g)].map(([, key, value]) => [key, Number(value)]));
 }
 
