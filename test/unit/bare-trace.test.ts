@@ -25,6 +25,6 @@ function packagesOf(entries: readonly string[]): Set<string> {
   return new Set([...packages].filter((name) => !name.startsWith('node:')));
 }
 
-test('a trace without a hub loads one package, and RxJS, which is bundled: what a start costs is mostly what it loads', () => {
+test('a trace without a hub loads two packages, which are bundled with it: what a start costs is mostly what it loads', () => {
   expect(packagesOf(['src/cli/main.ts', 'src/cli/elevate.ts', 'src/cli/trace.ts'])).toEqual(new Set(['commander', 'rxjs']));
 });
