@@ -42,7 +42,12 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 }
 
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  const [command, ...rest] = [...(options.prefix ?? []), process.execPath, CLI, ...args];
+  return startScript(CLI, args, options);
+}
+
+/** Any script of the checkout, watched in the same way. */
+export function startScript(script: string, args: readonly string[], options: CliOptions = {}): RunningCli {
+  const [command, ...rest] = [...(options.prefix ?? []), process.execPath, script, ...args];
   if (command === undefined) throw new Error('no command');
   const child = spawn(command, rest, {
     cwd: options.cwd ?? ROOT,
