@@ -3,7 +3,7 @@
  * `--http-filter` reads parsed messages: `|` is OR, `&` is AND and binds
  * closer, no brackets, no quotes. `--ssl-filter` reads chunks of plaintext and
  * knows brackets and escapes. What meant something else there than it says is
- * told as a trap.
+ * told as a trap. Its `contains` knows upper and lower case, as our `*=` does.
  */
 import { AgentsightError } from '../../src/errors.ts';
 import { all, any, type Expression } from './expression.ts';
@@ -39,12 +39,20 @@ export function translateHttpFilter(text: string): Translation {
     const conditions = alternative.split('&').map((condition) => {
       const here = column;
       column += condition.length + 1;
+      if (isPerhapsOfValue(text, here, condition)) traps.add(`${text.charAt(here - 2)} ends a value, here as in AgentSight: ${condition.trim()} of column ${here} is a condition of its own`);
       return httpCondition(condition.trim(), { text, column: here, sides, traps });
     });
+    const [side] = sides;
     if (sides.size > 1) traps.add('a condition on the request together with one on the response never matched in AgentSight, where they are two events; here it does');
+    else traps.add(`a condition on the ${side} left out nothing but that ${side} in AgentSight, where an exchange is two events; here it leaves out the exchange`);
     return all(...conditions);
   });
   return { expression: all(compare('source', '=', 'http'), any(...alternatives)), traps: [...traps] };
+}
+
+/** What comes after a `|` or `&` without a space may be meant as the rest of a value, unless it says of which side it is. */
+function isPerhapsOfValue(text: string, column: number, condition: string): boolean {
+  return column > 1 && /^\S\S/.test(text.slice(column - 3)) && /^\S/.test(condition) && !/^(?:request|req|response|resp|res)\./.test(condition);
 }
 
 interface Place {
@@ -59,7 +67,7 @@ function httpCondition(condition: string, place: Place): Expression {
   const equals = condition.indexOf('=');
   if (equals === -1) {
     place.sides.add('request');
-    return compare('path', '~', condition);
+    return compare('path', '*=', condition);
   }
   const value = condition.slice(equals + 1).trim();
   const [, target = '', name = ''] = /^(?:(request|req|response|resp|res)\.)?(.*)$/.exec(condition.slice(0, equals).trim()) ?? [];
@@ -77,14 +85,14 @@ function requestCondition(name: string, value: string, { traps }: Place): Expres
     case 'path_prefix':
     case 'path_starts_with': return compare('path', '^=', value);
     case 'path_contains':
-    case 'path_includes': return compare('path', '~', value);
+    case 'path_includes': return compare('path', '*=', value);
     case 'host':
     case 'hostname': return compare('host', '=', value);
     case 'body':
-    case 'body_contains': return value === '' ? emptyBody('request', traps) : compare('request_body', '~', value);
+    case 'body_contains': return value === '' ? emptyBody('request', traps) : compare('request_body', '*=', value);
     default:
       traps.add(`request.${name} is no field of AgentSight's, which looked for ${name}=${value} in the query of the URL; so do we`);
-      return compare('url', '~', `${name}=${value}`);
+      return compare('url', '*=', `${name}=${value}`);
   }
 }
 
@@ -96,11 +104,11 @@ function responseCondition(name: string, value: string, { traps }: Place): Expre
     case 'status_text':
     case 'status_message': return compare('status_text', '~', value);
     case 'content_type':
-    case 'content-type': return compare('response.header.content-type', '~', value);
-    case 'server': return compare('response.header.server', '~', value);
+    case 'content-type': return compare('response.header.content-type', '*=', value);
+    case 'server': return compare('response.header.server', '*=', value);
     case 'body':
-    case 'body_contains': return value === '' ? emptyBody('response', traps) : compare('response_body', '~', value);
-    default: return compare(`response.header.${name}`, '~', value);
+    case 'body_contains': return value === '' ? emptyBody('response', traps) : compare('response_body', '*=', value);
+    default: return compare(`response.header.${name}`, '*=', value);
   }
 }
 
@@ -110,7 +118,7 @@ function emptyBody(side: 'request' | 'response', traps: Set<string>): Expression
 }
 
 const SSL_OPERATORS: readonly (readonly [text: string, operator: Operator])[] = [
-  ['>=', '>='], ['<=', '<='], ['!=', '!='], ['=', '='], ['>', '>'], ['<', '<'], ['~', '~'],
+  ['>=', '>='], ['<=', '<='], ['!=', '!='], ['=', '='], ['>', '>'], ['<', '<'], ['~', '*='],
 ];
 const SSL_NUMBERS: Readonly<Record<string, string>> = { len: 'len', pid: 'pid', tid: 'tid' };
 
@@ -158,8 +166,11 @@ export function translateSslFilter(text: string): Translation {
     while (at < text.length && !'|&()'.includes(text.charAt(at))) at += text.charAt(at) === '\\' ? 2 : 1;
     const words = text.slice(start, at);
     const place = operatorIn(words);
-    if (place === null) throw errorAt(text, start + 1, 'a condition as len>100 was expected');
+    if (place === null) throw errorAt(text, start + 1, 'a condition as len>100 was expected; | and & end a value');
     const name = words.slice(0, place.at).trim();
+    const wasAt = operatorOfAgentSight(words);
+    if (wasAt !== place.at) traps.add(`AgentSight read ${words.trim()} with a field named ${words.slice(0, wasAt).trim()}, which it has not, and so never matched it; here it does`);
+    if (/\\[|&()]/.test(words)) traps.add('a backslash before | & ( or ) keeps it in the value here; in AgentSight the value ended there');
     return sslCondition(name, place.operator, unescaped(words.slice(place.at + place.length)), { column: start + 1, text, traps });
   }
 
@@ -168,13 +179,18 @@ export function translateSslFilter(text: string): Translation {
   return { expression: all(compare('source', '=', 'tls'), expression), traps: [...traps] };
 }
 
-/** The leftmost one: AgentSight took the first of its list instead, and so misread `data~a=b`. */
+/** The leftmost one. */
 function operatorIn(words: string): { readonly at: number; readonly length: number; readonly operator: Operator } | null {
   for (let at = 0; at < words.length; at++) {
     const found = SSL_OPERATORS.find(([candidate]) => words.startsWith(candidate, at));
     if (found !== undefined) return { at, length: found[0].length, operator: found[1] };
   }
   return null;
+}
+
+/** Where the first of its list stands, wherever that is: so it misread `data~a=b`. */
+function operatorOfAgentSight(words: string): number {
+  return Math.max(0, words.indexOf(SSL_OPERATORS.find(([candidate]) => words.includes(candidate))?.[0] ?? ''));
 }
 
 function sslCondition(name: string, operator: Operator, value: string, { text, column, traps }: Omit<Place, 'sides'>): Expression {

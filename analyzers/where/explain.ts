@@ -4,7 +4,7 @@ import type { Operator } from './tokens.ts';
 
 const WORDS: Readonly<Record<Operator, string>> = {
   '=': 'is', '!=': 'is not', '<': 'is less than', '<=': 'is at most', '>': 'is more than', '>=': 'is at least',
-  '~': 'contains', '!~': 'does not contain', '^=': 'begins with',
+  '~': 'contains', '!~': 'does not contain', '^=': 'begins with', '*=': 'contains exactly',
 };
 
 /** One line for each part, indented by its depth. */

@@ -1,7 +1,7 @@
 /**
  * Runs a filter over events. Where a field has a list, `=` fits when one of its
- * elements does, `~` and `^=` look at its elements joined by spaces. `~` knows no
- * upper and lower case. Payloads stay bytes. A field that an event does not
+ * elements does, `~`, `*=` and `^=` look at its elements joined by spaces. `~` and `!~`
+ * know no upper and lower case. Payloads stay bytes. A field that an event does not
  * have is `null`: it fits `= null` and every `!=` and `!~`, and nothing else.
  */
 import { isUtf8 } from 'node:buffer';
@@ -83,6 +83,7 @@ function testsFor(operator: Operator, values: readonly Value[]): { readonly nega
     case '~': return { negated: false, tests: values.map(contains) };
     case '!~': return { negated: true, tests: values.map(contains) };
     case '^=': return { negated: false, tests: values.map(beginsWith) };
+    case '*=': return { negated: false, tests: values.map(containsExactly) };
     default: return { negated: false, tests: values.map((value) => inOrder(operator, value)) };
   }
 }
@@ -114,6 +115,14 @@ function contains({ text }: Value): Test {
     if (value instanceof Uint8Array) return asciiLower(latin1(value)).includes(wantedBytes);
     const whole = textOf(value);
     return whole !== null && whole.toLowerCase().includes(wanted);
+  };
+}
+
+function containsExactly({ text }: Value): Test {
+  const wantedBytes = Buffer.from(text);
+  return (value) => {
+    if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(wantedBytes);
+    return textOf(value)?.includes(text) ?? false;
   };
 }
 

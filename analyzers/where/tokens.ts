@@ -6,7 +6,7 @@
 import { LIMITS } from '../../src/limits.ts';
 import { AgentsightError } from '../../src/errors.ts';
 
-export const OPERATORS = ['=', '!=', '<=', '>=', '<', '>', '~', '!~', '^='] as const;
+export const OPERATORS = ['=', '!=', '<=', '>=', '<', '>', '~', '!~', '^=', '*='] as const;
 export type Operator = (typeof OPERATORS)[number];
 
 export type Token =
@@ -20,10 +20,10 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '
 const MARKS = ['&&', '||', '(', ')', '[', ']', ',', '!'] as const;
 /** Longest first: `<=` is not `<`. */
 const OPERATOR_TEXTS: readonly (readonly [text: string, operator: Operator])[] = [
-  ['!=', '!='], ['!~', '!~'], ['<=', '<='], ['>=', '>='], ['^=', '^='], ['==', '='], ['=', '='], ['<', '<'], ['>', '>'], ['~', '~'],
+  ['!=', '!='], ['!~', '!~'], ['<=', '<='], ['>=', '>='], ['^=', '^='], ['*=', '*='], ['==', '='], ['=', '='], ['<', '<'], ['>', '>'], ['~', '~'],
 ];
 const END_OF_VALUE = /[\s,()[\]]/;
-const END_OF_WORD = /[\s,()[\]=!<>~^"'&|]/;
+const END_OF_WORD = /[\s,()[\]=!<>~^*"'&|]/;
 
 /** USAGE, with the expression and a mark under the column. Columns count from 1. */
 export class WhereError extends AgentsightError {

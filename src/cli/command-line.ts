@@ -54,6 +54,7 @@ A condition is FIELD OPERATOR VALUE. Fields are those of agentsight-ts schema,
 with or without "data." before them; one that an event does not have is null.
   = !=        is, is not (of a list: one element is)
   ~ !~        contains, contains not, in any case      ^=  begins with
+  *=          contains, upper and lower case as written
   < <= > >=   of numbers and times                     IN (a, b), NOT IN (a, b)
   FIELD alone: is there, and neither false nor empty
 AND, OR, NOT and brackets join conditions.

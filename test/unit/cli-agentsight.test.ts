@@ -37,14 +37,14 @@ describe("AgentSight's command line", () => {
   });
 
   it.each([
-    ['trace --http-filter response.body= -p 1', 'dropped them all'],
+    ['trace --http-filter response.body= -p 1', 'dropped them all', 'nothing but that response'],
     ['trace --binary-path /opt/claude -p 1', 'without --binary-path'],
     ['trace --rotate-logs --max-log-size 10 -p 1', 'rotate'],
     ['trace --system --system-interval 2 -p 1', 'samples'],
     ['ssl -p 1 -- -o', 'every TLS library'],
     ['ssl -p 1 -- -g -n', 'every TLS library'],
     ['process -p 1 -- -d 100', 'duration'],
-    ['ssl --ssl-filter data.type=binary --no-gnutls=true -p 1 --http-filter a=b', 'every TLS library', 'in the query'],
+    ['ssl --ssl-filter data.type=binary --no-gnutls=true -p 1 --http-filter a=b', 'every TLS library', 'in the query', 'nothing but that request'],
     ['process --duration 100 -p 1', 'duration'],
     ['trace --otel -p 1', 'OpenTelemetry'],
   ])('says once what it does not do: %s', (theirs, ...told) => {

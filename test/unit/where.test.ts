@@ -19,6 +19,7 @@ const exchange = eventOf('http', {
 });
 const output = stdioEvent(chunk(Buffer.from('Hello WORLD é\n')));
 const binary = stdioEvent(chunk(Buffer.of(0xff, 0xfe, 0x41)));
+const sent = eventOf('tls', { ...chunk(Buffer.from('Hello WORLD')), event: 'DATA', connection: 'c1', position: 0, library: 'openssl', endpoint: null });
 const exec = everySource().find((event) => event.source === 'process' && event.data.event === 'EXEC') as Event;
 
 function fits(text: string, event: Event = exchange): boolean {
@@ -38,7 +39,7 @@ function refused(act: () => unknown): { readonly message: string; readonly hint:
 describe('a filter fits', () => {
   test.each([
     'source = http', 'source=http', 'SOURCE = http OR source = http', 'status = 429', 'status >= 400 AND status < 500', 'status IN (200, 429)',
-    'status = [200,429]', 'status NOT IN (200, 404)', 'method != GET', 'path ^= /v1/', 'path ~ MESSAGES', 'path !~ health', 'latency_ms > 1000',
+    'status = [200,429]', 'status NOT IN (200, 404)', 'method != GET', 'path ^= /v1/', 'path ~ MESSAGES', 'path !~ health', 'path *= messages', 'path*=/v1/m', 'latency_ms > 1000',
     'latency_ms <= 1250.5', 'host = api.example.test', 'remote.port = 443', 'remote.address ^= 10.', 'data.endpoint.local.port = 40000',
     'response.header.content-type ~ json', 'Response.Header.X-A = 2', 'response.header.x-b = null', 'response.header.x-b != 1',
     'NOT method = GET', '!method = GET', 'NOT (method = GET OR method = PUT)', '(method = GET OR method = POST) && status = 429',
@@ -49,14 +50,14 @@ describe('a filter fits', () => {
   });
 
   test.each([
-    'source = tls', 'status = "429"', 'status > 429', 'status < x', 'method = post', 'path ^= V1', 'host = ""', 'NOT host', 'sse_events', 'sse_events > 0',
+    'source = tls', 'status = "429"', 'status > 429', 'status < x', 'method = post', 'path ^= V1', 'path *= MESSAGES', 'error *= x', 'host = ""', 'NOT host', 'sse_events', 'sse_events > 0',
     'method = GET OR method = PUT AND status = 429', 'response.header.x-a = 3', 'latency_ms = null', 'error ~ x', 'timestamp < 2001-01-01',
   ])('not: %s', (text) => {
     expect(fits(text)).toBe(false);
   });
 
   test.each([
-    ['payload ~ world', true], ['payload ~ "hello world É"', false], ['payload ^= Hello', true], ['payload ^= hello', false],
+    ['payload ~ world', true], ['payload *= world', false], ['payload *= "o WORLD é"', true], ['payload ~ "hello world É"', false], ['payload ^= Hello', true], ['payload ^= hello', false],
     ['payload = "Hello WORLD é\\n"', true], ['payload ~ "é\\n"', true], ['payload_encoding = utf8', true], ['role = stdout', true],
   ] as const)('bytes: %s is %s', (text, expected) => {
     expect(fits(text, output)).toBe(expected);
@@ -75,7 +76,7 @@ describe('a filter fits', () => {
 
   test('any event without throwing', () => {
     for (const key of DATA_KEYS) {
-      for (const operator of ['=', '!=', '<', '>=', '~', '!~', '^=']) {
+      for (const operator of ['=', '!=', '<', '>=', '~', '!~', '^=', '*=']) {
         for (const event of everySource()) expect(typeof fits(`${key} ${operator} 1`, event)).toBe('boolean');
       }
     }
@@ -140,7 +141,7 @@ test('the names are the keys of the schema', () => {
 });
 
 test('seeded random text is read or refused, and never throws anything else', () => {
-  const pieces = ['status', 'path', '=', '!=', '~', '^=', '>=', '(', ')', '[', ']', ',', 'AND', 'or', 'NOT', 'in', '"', "'", '\\', ' ', '404', '|', '&', '&&', 'é', '\n'];
+  const pieces = ['status', 'path', '=', '!=', '~', '^=', '*=', '>=', '(', ')', '[', ']', ',', 'AND', 'or', 'NOT', 'in', '"', "'", '\\', ' ', '404', '|', '&', '&&', 'é', '\n'];
   let seed = 7;
   const random = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -174,10 +175,10 @@ describe('AgentSight\'s http filters', () => {
   test.each([
     ['request.path_prefix=/v1/rgstr & request.host=statsig.anthropic.com', 'source = "http" AND (path ^= "/v1/rgstr" AND host = "statsig.anthropic.com")'],
     ['response.status_code=404 | request.method=options', 'source = "http" AND (status = 404 OR method = "OPTIONS")'],
-    ['/health', 'source = "http" AND path ~ "/health"'],
+    ['/health', 'source = "http" AND path *= "/health"'],
     ['req.verb=get', 'source = "http" AND method = "GET"'],
-    ['resp.content-type=json & res.x-a=b', 'source = "http" AND (response.header.content-type ~ "json" AND response.header.x-a ~ "b")'],
-    ['body=secret', 'source = "http" AND request_body ~ "secret"'],
+    ['resp.content-type=json & res.x-a=b', 'source = "http" AND (response.header.content-type *= "json" AND response.header.x-a *= "b")'],
+    ['body=secret', 'source = "http" AND request_body *= "secret"'],
   ])('%s', (text, ours) => {
     expect(formatWhere(translateHttpFilter(text).expression)).toBe(ours);
   });
@@ -188,8 +189,35 @@ describe('AgentSight\'s http filters', () => {
     expect(traps.join()).toContain('dropped them all');
     expect(translateHttpFilter('request.method=GET & response.status=200').traps.join()).toContain('never matched');
     expect(translateHttpFilter('beta=true').traps.join()).toContain('query');
-    expect(translateHttpFilter('/health').traps).toEqual([]);
     expect(refused(() => translateHttpFilter('/a | ')).message).toContain('column 5');
+  });
+
+  test('know upper and lower case, but for the text of a status', () => {
+    const leavesOut = (text: string, event: Event = exchange): boolean => compileWhere(translateHttpFilter(text).expression)(event);
+    expect([leavesOut('messages'), leavesOut('Messages'), leavesOut('response.content_type=json'), leavesOut('response.content_type=JSON')]).toEqual([true, false, true, false]);
+    const told = eventOf('http', { ...httpData(), status_text: 'Too Many Requests', request_body: 'a Needle' });
+    expect([leavesOut('response.status_text=many', told), leavesOut('body=Needle', told), leavesOut('body=needle', told)]).toEqual([true, true, false]);
+    expect(formatWhere(translateHttpFilter('response.status_text=Many').expression)).toContain('status_text ~ "Many"');
+  });
+
+  test('tell that they meant one half of an exchange', () => {
+    expect(translateHttpFilter('/health').traps).toEqual([expect.stringContaining('left out nothing but that request')]);
+    expect(translateHttpFilter('response.status=404 | /health').traps).toEqual([
+      expect.stringContaining('nothing but that response'), expect.stringContaining('nothing but that request'),
+    ]);
+  });
+
+  test.each([
+    ['request.path=/a?x=1&y=2', '& ends a value', 'y=2 of column 21'], ['request.body=a|b', '| ends a value', 'b of column 16'],
+  ])('tell what may have been meant as one value: %s', (text, ...expected) => {
+    const { traps } = translateHttpFilter(text);
+    for (const part of expected) expect(traps.join('\n')).toContain(part);
+  });
+
+  test('take for two what is written as two', () => {
+    for (const text of ['request.method=GET&response.status=200', 'request.method=GET | /health', '/a & /b']) {
+      expect(translateHttpFilter(text).traps.join('\n'), text).not.toContain('ends a value');
+    }
   });
 });
 
@@ -197,8 +225,8 @@ describe('AgentSight\'s ssl filters', () => {
   test.each([
     ['data=0\\r\\n\\r\\n|data.type=binary', 'source = "tls" AND (payload = "0\\r\\n\\r\\n" OR payload_encoding = "base64")'],
     ['len>100 & function=READ/RECV', 'source = "tls" AND (len > 100 AND direction = "read")'],
-    ['(comm=node | comm=bun) & data~ping', 'source = "tls" AND ((comm = "node" OR comm = "bun") AND payload ~ "ping")'],
-    ['data~a=b', 'source = "tls" AND payload ~ "a=b"'],
+    ['(comm=node | comm=bun) & data~ping', 'source = "tls" AND ((comm = "node" OR comm = "bun") AND payload *= "ping")'],
+    ['data~a=b', 'source = "tls" AND payload *= "a=b"'],
     ['is_handshake=true', 'source = "tls" AND event = "HANDSHAKE"'],
     ['truncated=false', 'source = "tls" AND truncated = false'],
   ])('%s', (text, ours) => {
@@ -211,5 +239,18 @@ describe('AgentSight\'s ssl filters', () => {
     expect(refused(() => translateSslFilter('bogus=1')).message).toContain('no field bogus');
     expect(refused(() => translateSslFilter('(len>1')).message).toContain('column 1');
     expect(translateSslFilter('timestamp_ns>5').traps.join()).toContain('boot');
+  });
+
+  test('know upper and lower case', () => {
+    const leavesOut = (text: string): boolean => compileWhere(translateSslFilter(text).expression)(sent);
+    expect([leavesOut('data~Hello'), leavesOut('data~hello'), leavesOut('data!=Hello')]).toEqual([true, false, true]);
+  });
+
+  test('tell what AgentSight misread', () => {
+    expect(translateSslFilter('data~a=b').traps).toEqual([expect.stringContaining('a field named data~a,')]);
+    expect(translateSslFilter('data=a>=b').traps).toEqual([expect.stringContaining('a field named data=a,')]);
+    expect(translateSslFilter('data~a\\|b').traps).toEqual([expect.stringContaining('a backslash before')]);
+    expect(refused(() => translateSslFilter('data~a|b')).message).toContain('| and & end a value');
+    for (const text of ['data=a~b', 'len>=100', 'data=0\\r\\n|data.type=binary']) expect(translateSslFilter(text).traps, text).toEqual([]);
   });
 });
