@@ -6,9 +6,10 @@
  * told as a trap. Its `contains` knows upper and lower case, as our `*=` does.
  */
 import { AgentsightError } from '../../src/errors.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { all, any, type Expression } from './expression.ts';
 import { fieldOf, type Field } from './fields.ts';
-import { errorAt, type Operator } from './tokens.ts';
+import { errorAt, refuseTooLong, type Operator } from './tokens.ts';
 
 export interface Translation {
   /** Of what is left out. */
@@ -32,6 +33,7 @@ function number(name: string, operator: Operator, text: string): Expression {
 
 /** Throws USAGE. */
 export function translateHttpFilter(text: string): Translation {
+  refuseTooLong(text);
   const traps = new Set<string>();
   let column = 1;
   const alternatives = text.split('|').map((alternative) => {
@@ -96,7 +98,10 @@ function requestCondition(name: string, value: string, { traps }: Place): Expres
   }
 }
 
-function responseCondition(name: string, value: string, { traps }: Place): Expression {
+/** Of those that HTTP allows, what is a word in our language. */
+const HEADER_NAME = /^[\w.#$%+`-]+$/;
+
+function responseCondition(name: string, value: string, { text, column, traps }: Place): Expression {
   switch (name) {
     case 'status_code':
     case 'status':
@@ -108,7 +113,9 @@ function responseCondition(name: string, value: string, { traps }: Place): Expre
     case 'server': return compare('response.header.server', '*=', value);
     case 'body':
     case 'body_contains': return value === '' ? emptyBody('response', traps) : compare('response_body', '*=', value);
-    default: return compare(`response.header.${name}`, '*=', value);
+    default:
+      if (!HEADER_NAME.test(name)) throw errorAt(text, column, `${name === '' ? 'nothing' : name} is no name of a header`);
+      return compare(`response.header.${name}`, '*=', value);
   }
 }
 
@@ -124,8 +131,10 @@ const SSL_NUMBERS: Readonly<Record<string, string>> = { len: 'len', pid: 'pid', 
 
 /** Throws USAGE. */
 export function translateSslFilter(text: string): Translation {
+  refuseTooLong(text);
   const traps = new Set<string>();
   let at = 0;
+  let depth = 0;
 
   function skipSpace(): void {
     while (at < text.length && text.charAt(at) === ' ') at++;
@@ -153,8 +162,10 @@ export function translateSslFilter(text: string): Translation {
     skipSpace();
     if (text.charAt(at) !== '(') return condition();
     const open = at + 1;
+    if (++depth > LIMITS.whereDepth) throw errorAt(text, open, `more than ${LIMITS.whereDepth} levels of brackets`);
     at++;
     const inner = anyOf();
+    depth--;
     skipSpace();
     if (text.charAt(at) !== ')') throw errorAt(text, at + 1, `the bracket of column ${open} is not closed`);
     at++;

@@ -39,11 +39,15 @@ export function errorAt(text: string, column: number, problem: string): WhereErr
   return new WhereError(text, column, problem);
 }
 
+/** Throws USAGE. */
+export function refuseTooLong(text: string): void {
+  if (text.length <= LIMITS.whereCharacters) return;
+  throw new AgentsightError('USAGE', `could not read the filter: it has ${text.length} characters, at most ${LIMITS.whereCharacters} are read`);
+}
+
 /** Never empty: the last one is the end. */
 export function tokensOf(text: string): readonly Token[] {
-  if (text.length > LIMITS.whereCharacters) {
-    throw new AgentsightError('USAGE', `could not read the filter: it has ${text.length} characters, at most ${LIMITS.whereCharacters} are read`);
-  }
+  refuseTooLong(text);
   const tokens: Token[] = [];
   let at = 0;
   while (at < text.length) {

@@ -190,6 +190,8 @@ describe('AgentSight\'s http filters', () => {
     expect(translateHttpFilter('request.method=GET & response.status=200').traps.join()).toContain('never matched');
     expect(translateHttpFilter('beta=true').traps.join()).toContain('query');
     expect(refused(() => translateHttpFilter('/a | ')).message).toContain('column 5');
+    for (const text of ['response.a b=c', 'res.=c', 'res.a(=c']) expect(refused(() => translateHttpFilter(text)).message).toContain('is no name of a header');
+    expect(refused(() => translateHttpFilter('x'.repeat(LIMITS.whereCharacters + 1))).message).toContain('at most');
   });
 
   test('know upper and lower case, but for the text of a status', () => {
@@ -238,6 +240,8 @@ describe('AgentSight\'s ssl filters', () => {
     expect(refused(() => translateSslFilter('len>1 & uid=0')).message).toContain('column 9');
     expect(refused(() => translateSslFilter('bogus=1')).message).toContain('no field bogus');
     expect(refused(() => translateSslFilter('(len>1')).message).toContain('column 1');
+    expect(refused(() => translateSslFilter('('.repeat(LIMITS.whereDepth + 1))).message).toContain('levels of brackets');
+    expect(refused(() => translateSslFilter('('.repeat(LIMITS.whereCharacters + 1))).message).toContain('at most');
     expect(translateSslFilter('timestamp_ns>5').traps.join()).toContain('boot');
   });
 
