@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
 import { memoryFolder } from './memory-folder.ts';
 import { CHUNK_BYTES } from './ring.ts';
-import { readReport, runTrace, type CollectorUsage } from './run-program.ts';
+import { readReport, runBareNode, runTrace, type CollectorUsage } from './run-program.ts';
 
 const COUNT = 500_000;
 const RUNS = 3;
@@ -50,11 +50,11 @@ async function runIn(directory: string, context: BenchContext): Promise<readonly
     context.note(`run ${number}: ${measured.lines.toLocaleString('en')} events in the file, peak RSS ${Math.round(measured.usage.peakRssBytes / MIB)} MiB`);
     runs.push(measured);
   }
-  const idleUs = median(idle);
-  return figuresOf(runs, idleUs);
+  const bare = await runBareNode(directory);
+  return figuresOf(runs, { idleUs: median(idle), bareRssBytes: bare.peakRssBytes });
 }
 
-function figuresOf(runs: readonly ChainRun[], idleUs: number): Figure[] {
+function figuresOf(runs: readonly ChainRun[], { idleUs, bareRssBytes }: { readonly idleUs: number; readonly bareRssBytes: number }): Figure[] {
   const eventUs = median(runs.map(({ usage, lines }) => (usage.cpuUs - idleUs) / Math.max(lines, 1)));
   const lineBytes = median(runs.map(({ fileBytes, lines }) => fileBytes / Math.max(lines, 1)));
   return [
@@ -70,7 +70,8 @@ function figuresOf(runs: readonly ChainRun[], idleUs: number): Figure[] {
     },
     {
       bench: 'chain', name: 'peak RSS of the collector', unit: 'MB', target: { kind: 'at most', value: 150 },
-      value: Math.max(...runs.map(({ usage }) => usage.peakRssBytes)) / 1e6, floor: null,
+      value: Math.max(...runs.map(({ usage }) => usage.peakRssBytes)) / 1e6,
+      floor: { value: bareRssBytes / 1e6, what: 'the same of `node -e 0`' },
       method: `VmHWM at the end of the largest of ${RUNS} runs; the flood kept ${Math.round(median(runs.map((one) => one.perSecond))).toLocaleString('en')} events/s`,
     },
   ];

@@ -35,10 +35,18 @@ export interface CollectorUsage {
 }
 
 /** `agentsight-ts trace ARGS` with the usage of the collector process measured from inside. */
-export async function runTrace(args: readonly string[], directory: string): Promise<CollectorUsage> {
+export function runTrace(args: readonly string[], directory: string): Promise<CollectorUsage> {
+  return runNode([join(ROOT, 'bin/agentsight-ts.mjs'), 'trace', ...args], directory);
+}
+
+/** What Node itself uses, measured in the same way. */
+export function runBareNode(directory: string): Promise<CollectorUsage> {
+  return runNode(['-e', '0'], directory);
+}
+
+async function runNode(args: readonly string[], directory: string): Promise<CollectorUsage> {
   const usagePath = join(directory, 'usage.json');
-  const node = ['--import', join(ROOT, 'test/bench/usage.mjs'), join(ROOT, 'bin/agentsight-ts.mjs')];
-  await runProgram(process.execPath, [...node, 'trace', ...args], { env: { ...process.env, BENCH_USAGE: usagePath } });
+  await runProgram(process.execPath, ['--import', join(ROOT, 'test/bench/usage.mjs'), ...args], { env: { ...process.env, BENCH_USAGE: usagePath } });
   const { cpu, peakRssKiB } = JSON.parse(readFileSync(usagePath, 'utf8')) as {
     cpu: NodeJS.CpuUsage;
     peakRssKiB: number;

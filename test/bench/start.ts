@@ -1,17 +1,30 @@
 /**
  * How long `trace` without a hub takes until it is ready, which is when the
- * launched command starts: the command is `date`, and says when that was.
+ * launched command starts: the command is `date`, and says when that was. The
+ * same of `npm start` in a checkout where everything is built: the look at what
+ * is stale, the hub with its engine, and the trace.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { CLI } from '../helpers/files.ts';
+import { join } from 'node:path';
+import { startScript } from '../helpers/cli.ts';
+import { CLI, ROOT } from '../helpers/files.ts';
+import { waitFor } from '../helpers/wait.ts';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
 
 const RUNS = 7;
 const ARGS = [CLI, 'trace', '--no-hub', '-q', '--', 'date', '+%s%N'];
+const SET_UP_RUNS = 5;
+/** As `npm start` alone traces its demo, with a command that tells the time instead. */
+const SET_UP_ARGS = ['trace', '--serve', '--', 'date', '+%s%N'];
 
-export const startBench: Bench = { name: 'start', about: `time until trace --no-hub is ready, ${RUNS} runs`, run };
+export const startBench: Bench = { name: 'start', about: `time until trace --no-hub is ready, ${RUNS} runs, and npm start, ${SET_UP_RUNS} runs`, run };
 
 async function run(context: BenchContext): Promise<readonly Figure[]> {
+  const alone = runAlone(context);
+  return [...alone, await runSetUp(context)];
+}
+
+function runAlone(context: BenchContext): Figure[] {
   const ready: number[] = [];
   const whole: number[] = [];
   const bare: number[] = [];
@@ -37,6 +50,36 @@ async function run(context: BenchContext): Promise<readonly Figure[]> {
       method: `median of ${RUNS} runs; from spawn to exit of the same`,
     },
   ];
+}
+
+/** The first run is not counted: it may have to build. */
+async function runSetUp(context: BenchContext): Promise<Figure> {
+  const ready: number[] = [];
+  for (let number = 0; number <= SET_UP_RUNS; number++) {
+    const readyMs = await setUpAndLaunch(join(context.directory, `data-${number}`));
+    context.note(`npm start ${number}: ready after ${readyMs.toFixed(0)} ms${number === 0 ? ', not counted' : ''}`);
+    if (number > 0) ready.push(readyMs);
+  }
+  const bare = Array.from({ length: SET_UP_RUNS }, () => timeOf(() => execFileSync(process.execPath, ['-e', '0'])));
+  return {
+    bench: 'start', name: 'npm start, again', unit: 's', target: { kind: 'at most', value: 3 }, value: median(ready) / 1000,
+    floor: { value: median(bare) / 1000, what: '`node -e 0`' },
+    method: `median of ${SET_UP_RUNS} runs with nothing to build, each with a hub and a store of its own; from spawn of start.mjs until the launched \`date\` reads the clock`,
+  };
+}
+
+async function setUpAndLaunch(dataDir: string): Promise<number> {
+  const startMs = Date.now();
+  const start = startScript(join(ROOT, 'src/setup/start.mjs'), SET_UP_ARGS, { env: { AGENTSIGHT_DATA_DIR: dataDir, AGENTSIGHT_PORT: '0' } });
+  try {
+    const launchedNs = await waitFor('the time of the launched date', () => {
+      if (start.child.exitCode !== null) throw new Error(`start.mjs ended with ${start.child.exitCode}:\n${start.stderr()}`);
+      return /^\d{19}$/m.exec(start.stdout())?.[0];
+    });
+    return Number(BigInt(launchedNs) - BigInt(startMs) * 1_000_000n) / 1e6;
+  } finally {
+    await start.interrupt();
+  }
 }
 
 function launchDate(): string {
