@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineProcess, type EngineAddress, type EngineOptions } from '../../src/hub/engine/process.ts';
 import { compiledEntry } from '../../src/hub/entries.ts';
+import { ofSource, readEvents } from '../helpers/cli.ts';
 import { ROOT, tempDir, type TempDir } from '../helpers/files.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { FREE_DISK_BYTES } from './support.ts';
@@ -219,6 +220,11 @@ test('an installation without chdb says so, and what works without it', async ()
     const serve = [bare.file('bin/agentsight-ts.mjs'), 'serve', '--data-dir', bare.file('data'), '--server-port', '0'];
     const failed = await promisify(execFile)(process.execPath, serve).then(() => null, (error: unknown) => error as { readonly stderr: string });
     expect(failed?.stderr).toMatch(/chdb.*hint:.*npm install chdb.*--no-hub.*--store URL/s);
+    // What is said to work without it does.
+    const replay = [bare.file('bin/agentsight-ts.mjs'), 'replay', '-q', '-o', bare.file('out.jsonl'), join(ROOT, 'test/captures/demo.jsonl')];
+    const replayed = await promisify(execFile)(process.execPath, replay);
+    expect(replayed.stderr).toContain('replayed');
+    expect(ofSource(readEvents(bare.file('out.jsonl')), 'http').length).toBeGreaterThan(0);
   } finally {
     bare.remove();
   }
