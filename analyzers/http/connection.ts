@@ -22,6 +22,8 @@ interface Lane {
   next: number;
   /** Parts that came before an earlier one, by position. */
   late: Part[];
+  /** Where the bytes of a call end of which only the first are kept. */
+  cutEnd: number;
 }
 
 export interface Connection {
@@ -80,7 +82,7 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
 }
 
 function createLane(): Lane {
-  return { next: -1, late: [] };
+  return { next: -1, late: [], cutEnd: -1 };
 }
 
 function acceptPart(state: State, part: Part): void {
@@ -89,6 +91,7 @@ function acceptPart(state: State, part: Part): void {
   const lane = state.lanes[chunk.direction];
   if (chunk.endpoint !== null) state.channel.endpoint = chunk.endpoint;
   giveUpWaiting(state, part);
+  closeCut(state, chunk.direction === 'read' ? 'write' : 'read');
   if (lane.next === -1) lane.next = chunk.position;
   if (hold === null) environment.emit(event);
   else hold.add(event, chunk, spanOf(chunk) > 0 && chunk.position + spanOf(chunk) <= lane.next);
@@ -150,6 +153,19 @@ function closeGap(state: State, lane: Lane): void {
   takeLate(state, lane);
 }
 
+/** The rest of a call that was longer than what is kept of one: it will not come, and an answer must not wait for it. */
+function closeCut(state: State, direction: Direction): void {
+  const lane = state.lanes[direction];
+  const count = lane.cutEnd - lane.next;
+  if (count <= 0 || state.protocol === null) return;
+  const { counters } = state.environment;
+  counters.add('gaps');
+  counters.add('gap_bytes', count);
+  const from = lane.next;
+  lane.next = lane.cutEnd;
+  state.protocol.missing(direction, from, count, false);
+}
+
 function miss(state: State, before: Part, position: number, count: number): void {
   if (state.protocol === null) {
     const detected = state.undecided.addGap(before, position, count);
@@ -168,6 +184,7 @@ function take(state: State, lane: Lane, part: Part): void {
   if (repeated > 0) state.environment.counters.add('repeated_bytes', repeated);
   if (repeated >= span) return;
   lane.next = chunk.position + span;
+  if (chunk.truncated) lane.cutEnd = chunk.position - chunk.offset + chunk.total;
   carry(state, part);
   if (state.protocol === null) {
     const detected = state.undecided.add(part);
@@ -225,8 +242,10 @@ function createProtocol(channel: Channel, detected: Detected, direction: Directi
 function endConnection(state: State, end: End): void {
   if (state.ended) return;
   state.ended = true;
-  for (const lane of [state.lanes.read, state.lanes.write]) {
+  for (const direction of ['read', 'write'] as const) {
+    const lane = state.lanes[direction];
     while (lane.late.length > 0) closeGap(state, lane);
+    closeCut(state, direction);
   }
   for (const one of state.undecided.waiting.splice(0)) {
     if (one.kind === 'part') state.environment.counters.add('opaque_bytes', spanOf(one.part.chunk));

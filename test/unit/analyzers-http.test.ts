@@ -192,6 +192,20 @@ describe('order and loss', () => {
       { path: '/1', state: 'complete' },
     ]);
   });
+
+  it.each([['the connection goes on', false], ['the connection ends', true]])('knows that gap where nothing follows in its direction: %s', (_what, ends) => {
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n';
+    const total = head.length + 100;
+    const cut = (bytes: Buffer, offset: number): TlsEvent => {
+      const event = chunk({ direction: 'write', bytes, position: offset, offset, total });
+      return { ...event, data: { ...event.data, truncated: true } } as TlsEvent;
+    };
+    const parts = [cut(Buffer.from(head), 0), cut(Buffer.from('0123456789'), head.length)];
+    const expected = { state: 'partial', reason: 'gap of 90 bytes', request_body: '0123456789', request_body_bytes: 100 };
+    const { derived, counters } = counted([...parts, ...(ends ? [closing()] : [read(OK), write(GET, { position: total }), read(OK, { position: OK.length })])]);
+    expect(derived).toMatchObject(ends ? [expected] : [{ ...expected, status: 200 }, { path: '/1', state: 'complete' }]);
+    expect(counters).toMatchObject({ gaps: 1, gap_bytes: 90 });
+  });
 });
 
 describe('limits', () => {
