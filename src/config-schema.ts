@@ -22,6 +22,8 @@ const schema = z.strictObject({
   dataDir: z.string('must be text').startsWith('/', 'must be an absolute path').optional(),
   store: text,
   ringSize: textOrNumber,
+  maxPayload: textOrNumber,
+  plainPorts: z.union([z.string(), z.number(), z.array(z.number())], 'must be a port or a list of them').optional(),
   sources: z.union([z.string(), z.array(z.string())], 'must be a list of names').optional(),
   redact: yesOrNo,
   raw: yesOrNo,

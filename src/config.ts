@@ -70,6 +70,8 @@ function defaults(user: User, environment: NodeJS.ProcessEnv): Settings {
     dataDir: dataDirOf(user, environment),
     store: null,
     ringSize: LIMITS.ringBytes,
+    maxPayload: LIMITS.payloadBytesPerCall,
+    plainPorts: [],
     sources: DEFAULT_SOURCES,
     redact: true,
     raw: false,

@@ -27,9 +27,11 @@ export const LIMITS = {
   selectedNames: 64,
   selectors: 16,
   selectorBytes: 255,
-  /** Descriptors that can be chosen one by one, bpf/shared.h, and what can be kept of one call on one, native/capture.cc. */
+  /** Descriptors that can be chosen one by one, bpf/shared.h, and what can be kept of one call, native/capture.cc. */
   selectedFds: 1024,
-  stdioBytesMax: 64 * MIB,
+  callBytesMax: 64 * MIB,
+  /** Ports whose connections are taken for plain HTTP, bpf/shared.h. */
+  plainPorts: 8,
 
   /** Processes known at once; the oldest is forgotten and counted. A busy build keeps some hundreds. */
   processes: 65_536,

@@ -2,7 +2,7 @@
 import { AgentsightError } from './errors.ts';
 import type { Source } from './event.ts';
 import {
-  BadValue, parseDirectory, parseLogLevel, parsePort, parseRingSize, parseSources, parseStoreUrl, parseSwitch,
+  BadValue, parseDirectory, parseLogLevel, parseMaxBytes, parsePlainPorts, parsePort, parseRingSize, parseSources, parseStoreUrl, parseSwitch,
 } from './values.ts';
 import type { LogLevel, Parse } from './values.ts';
 
@@ -12,6 +12,10 @@ export interface Settings {
   readonly store: string | null;
   /** All rings together, in bytes. */
   readonly ringSize: number;
+  /** Kept of one call that moves TLS or plain HTTP, in bytes. */
+  readonly maxPayload: number;
+  /** Ports whose connections are taken for plain HTTP. */
+  readonly plainPorts: readonly number[];
   readonly sources: readonly Source[];
   readonly redact: boolean;
   readonly raw: boolean;
@@ -28,6 +32,8 @@ export const SETTINGS = {
   dataDir: { env: 'AGENTSIGHT_DATA_DIR', parse: parseDirectory },
   store: { env: 'AGENTSIGHT_STORE', parse: parseStoreUrl },
   ringSize: { env: 'AGENTSIGHT_RING_SIZE', parse: parseRingSize },
+  maxPayload: { env: 'AGENTSIGHT_MAX_PAYLOAD', parse: parseMaxBytes },
+  plainPorts: { env: 'AGENTSIGHT_PLAIN_PORT', parse: parsePlainPorts },
   sources: { env: 'AGENTSIGHT_SOURCE', parse: parseSources },
   redact: { env: 'AGENTSIGHT_REDACT', parse: parseSwitch },
   raw: { env: 'AGENTSIGHT_RAW', parse: parseSwitch },

@@ -107,6 +107,13 @@ export function parseTrafficPort(text: string): number {
   throw new BadValue(`no traffic has port ${port}`, `ports go from 1 to ${PORT_MAX}; the one of the page is --server-port`);
 }
 
+/** `8080`, `8080,3000`: ports of plain HTTP, each once. */
+export function parsePlainPorts(text: string): readonly number[] {
+  const ports = [...new Set(text.split(',').map(parseTrafficPort))];
+  if (ports.length <= LIMITS.plainPorts) return ports;
+  throw new BadValue(`${LIMITS.plainPorts} ports are the most, not ${ports.length}`, 'HTTP is known by its first bytes at every other port');
+}
+
 /** `1`, `0-2,7`: descriptors. */
 export function parseDescriptors(text: string): readonly number[] {
   const most = LIMITS.selectedFds - 1;
@@ -123,8 +130,8 @@ export function parseDescriptors(text: string): readonly number[] {
 /** What is kept of one call. */
 export function parseMaxBytes(text: string): number {
   const bytes = parseSize(text);
-  if (bytes <= LIMITS.stdioBytesMax) return bytes;
-  throw new BadValue(`no more than ${formatSize(LIMITS.stdioBytesMax)} can be kept of one call`);
+  if (bytes <= LIMITS.callBytesMax) return bytes;
+  throw new BadValue(`no more than ${formatSize(LIMITS.callBytesMax)} can be kept of one call`);
 }
 
 /** A word that is looked up later. */

@@ -19,7 +19,8 @@ export function printConfig({ json }: { readonly json: boolean }, { config, user
 }
 
 function shown(name: SettingName, settings: Settings): string {
-  if (name === 'ringSize') return formatSize(settings.ringSize);
+  if (name === 'ringSize' || name === 'maxPayload') return formatSize(settings[name]);
+  if (name === 'plainPorts' && settings.plainPorts.length === 0) return 'none';
   if (name === 'store' && settings.store !== null) return withoutPassword(settings.store);
   return String(settings[name] ?? 'embedded');
 }

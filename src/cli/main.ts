@@ -115,6 +115,8 @@ function settingFlags(flags: CommandFlags) {
     dataDir: flags.dataDir,
     store: flags.store,
     ringSize: flags.ringSize,
+    maxPayload: flags.maxPayload,
+    plainPorts: flags.plainPort,
     sources: flags.source,
     redact: flags.redact,
     raw: flags.raw,

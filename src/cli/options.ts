@@ -12,7 +12,7 @@ import { LIMITS } from '../limits.ts';
 import { DEFAULT_PORT } from '../paths.ts';
 import {
   BadValue, SELECTABLE_SOURCES, formatSize, parseComm, parseDescriptors, parseDirectory, parseDuration, parseMaxBytes, parsePid,
-  parsePort, parseRingSize, parseSources, parseStoreUrl, parseTrafficPort, parseWord,
+  parsePlainPorts, parsePort, parseRingSize, parseSources, parseStoreUrl, parseTrafficPort, parseWord,
 } from '../values.ts';
 import type { Parse } from '../values.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';
@@ -29,6 +29,8 @@ export interface CommandFlags extends TraceFlags {
   readonly dataDir?: string;
   readonly store?: string;
   readonly ringSize?: number;
+  readonly maxPayload?: number;
+  readonly plainPort?: readonly number[];
   readonly source?: readonly Source[];
   readonly redact?: boolean;
   readonly raw?: boolean;
@@ -83,6 +85,8 @@ const keep: OptionGroup = {
     excluded,
     ...filters,
     repeated('--port <port>', 'of net, tls and HTTP only what has this port at either end; repeatable', parseTrafficPort),
+    valued('--plain-port <list>', 'connections with one of these ports are HTTP without TLS, whatever their first bytes (default: told by those)', parsePlainPorts),
+    valued('--max-payload <size>', `of each call that moves TLS or plain HTTP (default: ${formatSize(LIMITS.payloadBytesPerCall)}; the rest is counted)`, parseMaxBytes),
     valued('--fds <list>', 'stdio of these descriptors, as 0-2,7 (default: 0-2)', parseDescriptors),
     new Option('--all-fds', 'stdio of every descriptor (default: those of --fds)'),
     valued('--max-bytes <size>', `of each call on a descriptor (default: ${formatSize(LIMITS.payloadBytesPerCall)}; the rest is counted)`, parseMaxBytes),

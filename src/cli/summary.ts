@@ -12,12 +12,17 @@ export interface RunFacts {
   readonly output: string | null;
 }
 
+/** Options that raise the limit of one call. */
+const RAISED_BY: Readonly<Record<string, string>> = {
+  stdio: ' (--max-bytes raises it)', tls: ' (--max-payload raises it)', net: ' (--max-payload raises it)',
+};
+
 /** Counters of what did not get through, and the words that follow the number. */
 const LOSSES: Readonly<Record<string, (stage: string) => string>> = {
   ring_full: (stage) => `${stage} records did not fit the ring (a larger --ring-size holds more)`,
   map_full: (stage) => `${stage} processes or connections did not fit a kernel map`,
   read_fault: (stage) => `${stage} calls had memory that could not be read`,
-  truncated_bytes: (stage) => `bytes of ${stage} payload were beyond the limit of one call`,
+  truncated_bytes: (stage) => `bytes of ${stage} payload were beyond the limit of one call${RAISED_BY[stage] ?? ''}`,
   missed: (stage) => `${stage} calls were seen to end but not to start`,
   compat: (stage) => `${stage} calls of 32-bit programs were not decoded`,
   malformed: () => 'records could not be decoded',

@@ -57,6 +57,9 @@ export interface TraceOptions extends OutputOptions {
   readonly ringBytes: number;
   readonly fds: readonly number[];
   readonly allFds: boolean;
+  /** Kept of one call that moves TLS or plain HTTP. */
+  readonly payloadBytesPerCall: number;
+  readonly plainPorts: readonly number[];
   /** Kept of one call on a descriptor. */
   readonly stdioBytesPerCall: number;
 }
@@ -123,6 +126,8 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
     durationMs: flags.for ?? null,
     held: flags.held ?? null,
     ringBytes: settings.ringSize,
+    payloadBytesPerCall: settings.maxPayload,
+    plainPorts: settings.plainPorts,
     fds: flags.fds ?? CAPTURE_DEFAULTS.fds,
     // A list that was typed outranks what a variable or the config file says of all.
     allFds: flags.fds === undefined && settings.allFds,

@@ -71,13 +71,13 @@ async function trace(run: Run): Promise<number> {
 
 function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>): CaptureRunner {
   const [command, ...args] = options.command;
-  const { pids, selection, families, ringBytes, fds, allFds, stdioBytesPerCall, user, held } = options;
+  const { pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, user, held } = options;
   // The command's own output must not run into the events that a pipe takes.
   const stdio = ['inherit', wantsLines(options) ? 2 : 'inherit', 'inherit'] as const;
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
-    identity, pids, selection, families, ringBytes, fds, allFds, stdioBytesPerCall,
+    identity, pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall,
     launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }

@@ -42,6 +42,10 @@ describe('the command line', () => {
     });
   });
 
+  it('takes ports of plain HTTP, each once, and the size of a call', () => {
+    expect(command('trace', '--plain-port', '8080, 3000,8080', '--max-payload', '1M').flags).toEqual({ plainPort: [8080, 3000], maxPayload: 1 << 20 });
+  });
+
   it('takes --port for the port of the page where there is no traffic', () => {
     for (const name of ['serve', 'doctor']) {
       for (const flag of ['--port', '--server-port']) expect(command(name, flag, '7000').flags).toEqual({ serverPort: 7000 });
@@ -69,6 +73,9 @@ describe('the command line', () => {
     [['trace', '--fds', '0,2-1'], 'could not use --fds: "2-1" is no descriptor', '0-2,7'],
     [['trace', '--fds', '1024'], 'descriptors go to 1023', '--all-fds'],
     [['trace', '--max-bytes', '1G'], 'no more than 64M', ''],
+    [['trace', '--max-payload', '1G'], 'could not use --max-payload: no more than 64M', ''],
+    [['trace', '--plain-port', '80,0'], 'could not use --plain-port: no traffic has port 0', ''],
+    [['trace', '--plain-port', '1,2,3,4,5,6,7,8,9'], 'could not use --plain-port: 8 ports are the most, not 9', 'first bytes'],
     [['trace', '--exe', ''], 'could not use --exe: it cannot be empty', ''],
     [['serve', '--store', 'ftp://x'], 'http or https, not ftp', 'http://'],
   ])('refuses %j, saying what and what instead', (argv, message, hint) => {

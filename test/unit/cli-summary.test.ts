@@ -14,7 +14,8 @@ test('a run without losses says so', () => {
 test.each([
   [{ stage: 'kernel.tls', counters: { ring_full: 1200 } }, '1,200 tls records did not fit the ring'],
   [{ stage: 'kernel.stdio', counters: { read_fault: 2 } }, '2 stdio calls had memory that could not be read'],
-  [{ stage: 'kernel.stdio', counters: { truncated_bytes: 5 } }, '5 bytes of stdio payload were beyond the limit'],
+  [{ stage: 'kernel.stdio', counters: { truncated_bytes: 5 } }, '5 bytes of stdio payload were beyond the limit of one call (--max-bytes raises it)'],
+  [{ stage: 'kernel.tls', counters: { truncated_bytes: 5 } }, '5 bytes of tls payload were beyond the limit of one call (--max-payload raises it)'],
   [{ stage: 'decoder', counters: { malformed: 1 } }, '1 records could not be decoded'],
   [{ stage: 'file', counters: { refused: 7 } }, '7 events were refused by file'],
   [{ stage: 'replay', counters: { bad_lines: 4 } }, '4 lines of the capture could not be read'],

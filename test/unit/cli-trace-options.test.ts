@@ -6,7 +6,7 @@ import type { Settings } from '../../src/settings.ts';
 import { AgentsightError } from '../../src/errors.ts';
 
 const settings: Settings = {
-  port: 7395, dataDir: '/data', store: null, ringSize: 1 << 20, sources: ['process', 'tls', 'stdio', 'http', 'sse'],
+  port: 7395, dataDir: '/data', store: null, ringSize: 1 << 20, maxPayload: 1 << 16, plainPorts: [8080], sources: ['process', 'tls', 'stdio', 'http', 'sse'],
   redact: true, raw: false, hub: true, allFds: false, logLevel: 'warn',
 };
 const invocation: Invocation = { settings, user: { name: 'someone', uid: 1000, gid: 1000, home: '/h' }, stdoutIsTerminal: true };
@@ -26,7 +26,7 @@ describe('the options of trace', () => {
     const options = traceOptions({ pid: [7, 7, 8], comm: ['node', 'node'], port: [443], for: 1000, output: 'x.jsonl' }, [], invocation);
     expect(options).toMatchObject({
       pids: [7, 8], selection: { ...NO_SELECTION, comms: ['node'], ports: [443] }, command: [], durationMs: 1000, output: `${process.cwd()}/x.jsonl`, families: ['process', 'tls', 'net', 'stdio'],
-      hub: true, quiet: false, json: false, serve: false, ringBytes: 1 << 20,
+      hub: true, quiet: false, json: false, serve: false, ringBytes: 1 << 20, payloadBytesPerCall: 1 << 16, plainPorts: [8080],
     });
   });
 

@@ -37,7 +37,7 @@ function write(content: unknown, name = 'config.json'): string {
 describe('settings', () => {
   it('have defaults without any file or variable', async () => {
     const { settings, file } = await load();
-    expect(settings).toMatchObject({ port: 7395, ringSize: 16 * 1024 * 1024, redact: true, raw: false, hub: true, store: null });
+    expect(settings).toMatchObject({ port: 7395, ringSize: 16 * 1024 * 1024, maxPayload: 4 * 1024 * 1024, plainPorts: [], redact: true, raw: false, hub: true, store: null });
     expect(settings.sources).toEqual(['process', 'file', 'net', 'tls', 'stdio', 'http', 'sse', 'websocket', 'mcp']);
     expect(file).toBeNull();
   });
@@ -49,6 +49,15 @@ describe('settings', () => {
     });
     expect([settings.port, settings.ringSize, settings.redact, settings.raw]).toEqual([3, 2 * 1024 * 1024, false, false]);
     expect(origins).toMatchObject({ port: 'flag', ringSize: 'AGENTSIGHT_RING_SIZE', redact: file, raw: 'default' });
+  });
+
+  it('of payload and plain ports come from all three places', async () => {
+    const file = write({ maxPayload: '64K', plainPorts: [8080, 3000] });
+    expect((await load({ file })).settings).toMatchObject({ maxPayload: 65_536, plainPorts: [8080, 3000] });
+    const environment = { AGENTSIGHT_MAX_PAYLOAD: '1K', AGENTSIGHT_PLAIN_PORT: '80,81,80' };
+    expect((await load({ file, environment })).settings).toMatchObject({ maxPayload: 1024, plainPorts: [80, 81] });
+    expect((await load({ file, environment, flags: { maxPayload: 7, plainPorts: [9] } })).settings).toMatchObject({ maxPayload: 7, plainPorts: [9] });
+    expect((await load({ file: write({ plainPorts: 8080 }) })).settings.plainPorts).toEqual([8080]);
   });
 
   it('are read from the config folder of the user', async () => {
@@ -75,6 +84,9 @@ describe('a bad setting', () => {
     [{ port: true }, '"port" must be text or a number', undefined],
     [{ port: 99_999 }, '"port" in', 'ports go from 1'],
     [{ ringSize: '3M' }, '"ringSize" in', '2M and 4M'],
+    [{ maxPayload: '65M' }, 'no more than 64M', undefined],
+    [{ plainPorts: [] }, '"plainPorts" in', undefined],
+    [{ plainPorts: [1, 2, 3, 4, 5, 6, 7, 8, 9] }, '8 ports are the most, not 9', 'first bytes'],
     [{ redact: 'no' }, '"redact" must be true or false', undefined],
     [{ dataDir: 'relative' }, '"dataDir" must be an absolute path', undefined],
     [[1], 'it must hold one JSON object', undefined],
