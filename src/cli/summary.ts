@@ -1,4 +1,5 @@
 /** The words at the end of a run: what could not be seen, and one line of totals with every loss. */
+import type { ProbeData } from '../event.ts';
 import type { Totals } from '../pipeline.ts';
 import type { TlsReportRow } from '../runners/tls-report.ts';
 import type { StageStats } from '../stats.ts';
@@ -73,6 +74,19 @@ export function blindSpots(rows: readonly TlsReportRow[]): readonly string[] {
     return `no TLS plaintext${first.state === 'captured' ? ' of some connections' : ''}: pid ${first.pid} ${first.comm}: ${first.reason}${more}`;
   });
   return groups.size > BLIND_SPOTS_TOLD ? [...lines, `and ${groups.size - BLIND_SPOTS_TOLD} more: see the probe events`] : lines;
+}
+
+/** Said when it is noticed. */
+export function suspectLine({ path, library, method, reason }: ProbeData): string {
+  return `warning: ${path}: ${library ?? 'TLS'} was found there by ${method ?? 'nothing'}, but ${reason ?? 'that is doubtful'}`;
+}
+
+/** The same in short, for the end of a run. */
+export function suspectSummary(suspects: readonly ProbeData[]): readonly string[] {
+  if (suspects.length === 0) return [];
+  const paths = [...new Set(suspects.map(({ path }) => path))];
+  const more = paths.length > BLIND_SPOTS_TOLD ? ` and ${paths.length - BLIND_SPOTS_TOLD} more` : '';
+  return [`TLS plaintext may be wrong or missing, for a hooked place is suspect: ${paths.slice(0, BLIND_SPOTS_TOLD).join(', ')}${more}`];
 }
 
 export function plural(count: number, noun: string): string {

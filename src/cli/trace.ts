@@ -4,6 +4,7 @@
  */
 import { launcherPath, loadAddon } from '../addon.ts';
 import { keepHeapSmall } from '../heap.ts';
+import type { ProbeData } from '../event.ts';
 import { createIdentity } from '../identity.ts';
 import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
 import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
@@ -11,7 +12,7 @@ import { selectsProcesses } from '../runners/seed.ts';
 import { openOutputs } from './outputs.ts';
 import { selectionText } from './selection.ts';
 import { onEndingSignals, reachesCommandByItself, type EndingSignal } from './signals.ts';
-import { blindSpots, plural, summaryLine } from './summary.ts';
+import { blindSpots, plural, summaryLine, suspectLine, suspectSummary } from './summary.ts';
 import type { TraceOptions } from './trace-options.ts';
 import { createWords, type Words } from './words.ts';
 
@@ -20,7 +21,11 @@ export async function runTrace(options: TraceOptions): Promise<number> {
   keepHeapSmall();
   const words = createWords(options.quiet);
   const identity = createIdentity();
-  const runner = createRunner(options, identity);
+  const suspects: ProbeData[] = [];
+  const runner = createRunner(options, identity, (probe) => {
+    suspects.push(probe);
+    words.say(suspectLine(probe));
+  });
   let pipeline: Pipeline | undefined;
   const outputs = await openOutputs({
     ...options, identity, words,
@@ -32,7 +37,7 @@ export async function runTrace(options: TraceOptions): Promise<number> {
   try {
     const { sources, where, exclude, raw, redact, selection: { ports } } = options;
     pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, where, exclude, raw, ports, redact });
-    return await trace({ options, words, runner, pipeline, url: outputs.url });
+    return await trace({ options, words, runner, pipeline, suspects, url: outputs.url });
   } finally {
     outputs.close();
   }
@@ -43,6 +48,8 @@ interface Run {
   readonly words: Words;
   readonly runner: CaptureRunner;
   readonly pipeline: Pipeline;
+  /** Places that were hooked and are not what they were taken for. */
+  readonly suspects: readonly ProbeData[];
   readonly url: string | null;
 }
 
@@ -69,7 +76,7 @@ async function trace(run: Run): Promise<number> {
   }
 }
 
-function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>): CaptureRunner {
+function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>, onSuspect: (probe: ProbeData) => void): CaptureRunner {
   const [command, ...args] = options.command;
   const { pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, user, held } = options;
   // The command's own output must not run into the events that a pipe takes.
@@ -77,7 +84,7 @@ function createRunner(options: TraceOptions, identity: ReturnType<typeof createI
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
-    identity, pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall,
+    identity, pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, onSuspect,
     launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }
@@ -109,9 +116,10 @@ function announce({ options, words }: Run, ready: CaptureReady | null): void {
   words.tell(`tracing ${[...toCome, ...running].join('; now ')}; Ctrl-C ends`);
 }
 
-function report({ options, words, runner, pipeline }: Run, totals: Totals, durationMs: number): void {
+function report({ options, words, runner, pipeline, suspects }: Run, totals: Totals, durationMs: number): void {
   for (const line of runner.ioUringLines()) words.say(line);
   if (options.families.includes('tls')) for (const line of blindSpots(runner.tlsReport())) words.say(line);
+  for (const line of suspectSummary(suspects)) words.say(line);
   words.say(summaryLine({ verb: 'traced', durationMs, totals, stages: pipeline.stats(), output: options.output }));
 }
 

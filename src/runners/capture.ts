@@ -55,6 +55,8 @@ export interface CaptureRunnerOptions {
   readonly allFds?: boolean;
   /** Ports whose connections are taken for plain HTTP. */
   readonly plainPorts?: readonly number[];
+  /** What passes a hooked place tells that it is the wrong one: at once, for whoever reads no events. */
+  readonly onSuspect?: (probe: ProbeData) => void;
   /** How long descendants may outlive the launched command before the run ends. */
   readonly descendantGraceMs?: number;
 }
@@ -267,6 +269,7 @@ class LiveCapture implements CaptureRunner {
   #emitProbe(probe: ProbeData): void {
     if (this.#probes.length < LIMITS.tlsProbes) this.#probes.push(probe);
     this.#emit([probeEvent(probe, this.#options.identity)]);
+    if (probe.status === 'suspect') this.#options.onSuspect?.(probe);
   }
 
   #noteIoUring(user: IoUringUser): void {

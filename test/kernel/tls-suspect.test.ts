@@ -10,6 +10,7 @@ import { locatedDir } from '../../src/paths.ts';
 import { readElfView } from '../../src/runners/locate/elf.ts';
 import { createLocatedStore } from '../../src/runners/locate/located-store.ts';
 import { openReader } from '../../src/runners/locate/reader.ts';
+import { runCli } from '../helpers/cli.ts';
 import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, tlsEvents } from '../helpers/live-capture.ts';
 import { describeKernel } from '../helpers/privilege.ts';
@@ -61,5 +62,16 @@ describeKernel('a wrong place', () => {
       path: program, library: 'boringssl', method: 'locator', functions: ['SSL_write'], build_id: BUILD_ID,
       reason: expect.stringMatching(/^what passed there begins like no protocol that we know, 2 times \(last in pid \d+ shuffle\): the place may be wrong$/),
     })]);
+  });
+
+  test('is a warning of trace, with -q too, when it is noticed and at the end', async () => {
+    const result = await runCli(['trace', '--no-hub', '-q', '--', program, String(LIMITS.tlsSuspectStarts + 3)]);
+    expect(result.code, result.stderr).toBe(0);
+    const lines = result.stderr.split('\n').filter((line) => line.includes(program));
+    expect(lines).toEqual([
+      expect.stringMatching(/^agentsight-ts: warning: .*: boringssl was found there by locator, but what passed there begins like no protocol/),
+      expect.stringMatching(/^agentsight-ts: TLS plaintext may be wrong or missing/),
+    ]);
+    expect(result.stderr.indexOf('may be wrong or missing')).toBeLessThan(result.stderr.indexOf('traced for'));
   });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { summaryLine } from '../../src/cli/summary.ts';
+import { summaryLine, suspectLine, suspectSummary } from '../../src/cli/summary.ts';
+import type { ProbeData } from '../../src/event.ts';
 import type { StageStats } from '../../src/stats.ts';
 
 function line(stages: readonly StageStats[], verb = 'traced'): string {
@@ -22,4 +23,18 @@ test.each([
 ])('what was lost is told with its number: %o', (stage, words) => {
   expect(line([stage])).toContain(`LOST: ${words}`);
   expect(line([stage])).not.toContain('nothing lost');
+});
+
+function suspect(path: string): ProbeData {
+  return {
+    path, place: null, build_id: null, library: 'boringssl', status: 'suspect', method: 'locator', functions: ['SSL_read'],
+    reason: 'what passed there is strange', steps: [],
+  };
+}
+
+test('a wrong place is told with its file, and at the end each file once', () => {
+  expect(suspectLine(suspect('/opt/agent'))).toBe('warning: /opt/agent: boringssl was found there by locator, but what passed there is strange');
+  expect(suspectSummary([])).toEqual([]);
+  expect(suspectSummary(['/opt/a', '/opt/b', '/opt/a'].map(suspect))).toEqual([expect.stringMatching(/suspect: \/opt\/a, \/opt\/b$/)]);
+  expect(suspectSummary(Array.from({ length: 25 }, (_, i) => suspect(`/opt/${i}`)))).toEqual([expect.stringMatching(/\/opt\/19 and 5 more$/)]);
 });
