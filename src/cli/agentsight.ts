@@ -61,6 +61,9 @@ const FOUND_BY_ITSELF = 'TLS inside of programs is found without --binary-path';
 const ALL_LIBRARIES = 'every TLS library is captured: they cannot be left out one by one';
 const NO_METRICS = 'processor and memory samples are not taken: the end of a process tells its totals';
 const ANY_DURATION = 'processes of any duration are shown: --duration is not applied';
+const NO_MODE = '--mode is only applied to process: here traced processes are shown with their files; --source process leaves those out';
+/** Presets of its versions up to 0.1; the later ones have none. */
+const NO_PRESETS = "what AgentSight's record leaves out by itself is shown: requests to /v1/rgstr, of method HEAD, answers with status 202 or without a body; --exclude leaves them out";
 const ROTATES = 'files of -o rotate by themselves, at 512 MiB';
 
 /** Flags that only AgentSight has. Whatever is not here passes as it is. */
@@ -140,6 +143,8 @@ export function translateAgentSight(argv: readonly string[]): Translated {
   const sources = chosenSources(taken, alias);
   const out = [...taken.words, ...(sources.length === 0 ? [] : ['--source', sources.join(',')])];
   const notices = new Set(taken.notices);
+  if (taken.mode !== null && alias?.sources !== PROCESS) notices.add(NO_MODE);
+  if (name === 'record') notices.add(NO_PRESETS);
   if (alias?.everything === true && command.length === 0 && !out.some(isTarget)) {
     out.push('--pid', '1');
     notices.add('no process was chosen: tracing process 1 and all its descendants');

@@ -26,8 +26,6 @@ describe("AgentSight's command line", () => {
     ['trace --disable-auth-removal -p 9', 'trace --no-redact -p 9'],
     ['trace --ssl-http true --ssl-handshake -p 9', 'trace -p 9'],
     ['trace --server-port 8080 --server -p 9', 'trace --server-port 8080 -p 9'],
-    ['record -c claude --log-file r.log', 'trace --comm claude --output r.log'],
-    ['record -- claude -p hi --ssl', 'trace -- claude -p hi --ssl'],
     ['server --server-port 7000', 'serve --server-port 7000'],
   ])('%s', (theirs, ours) => {
     const { argv, notices } = translateAgentSight(theirs.split(' '));
@@ -47,10 +45,23 @@ describe("AgentSight's command line", () => {
     ['ssl --ssl-filter data.type=binary --no-gnutls=true -p 1 --http-filter a=b', 'every TLS library', 'in the query', 'nothing but that request'],
     ['process --duration 100 -p 1', 'duration'],
     ['trace --otel -p 1', 'OpenTelemetry'],
+    ['trace --mode 1 -p 1', '--mode'],
+    ['agent --mode=2 -p 1', '--mode'],
+    ['ssl -p 1 -- -m 0', '--mode'],
+    ['record -c claude -m 1', '--mode', '/v1/rgstr'],
   ])('says once what it does not do: %s', (theirs, ...told) => {
     const { argv, notices } = translateAgentSight(theirs.split(' '));
     expect(notices).toEqual(told.map((notice) => expect.stringContaining(notice) as string));
     expect(parseCommandLine(argv).kind).toBe('command');
+  });
+
+  it.each([
+    ['record -c claude --log-file r.log', 'trace --comm claude --output r.log'],
+    ['record -- claude -p hi --ssl', 'trace -- claude -p hi --ssl'],
+  ])('tells that record has no filters of its own: %s', (theirs, ours) => {
+    const { argv, notices } = translateAgentSight(theirs.split(' '));
+    expect(argv.join(' ')).toBe(ours);
+    expect(notices).toEqual([expect.stringContaining('/v1/rgstr') as string]);
   });
 
   it('refuses system, which has no counterpart', () => {
