@@ -18,8 +18,9 @@ const VERSIONS: Readonly<Record<number, string>> = { 0x0300: 'SSL 3.0', 0x0301: 
 /** A host name has at most 253 characters; protocols are a few. */
 const MAX_NAME_BYTES = 253;
 const MAX_PROTOCOLS = 32;
+const NOTHING_SAID: ClientHello = { serverName: null, alpn: [], version: null };
 
-/** `bytes` start with the record. null when it is no ClientHello, or not whole. */
+/** `bytes` are the first record. null when it is no ClientHello. */
 export function parseClientHello(bytes: Buffer): ClientHello | null {
   if (bytes.length < RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES || bytes[0] !== 0x16 || bytes[RECORD_HEADER_BYTES] !== 1) return null;
   const cursor = createCursor(bytes, RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES, bytes.length);
@@ -29,9 +30,12 @@ export function parseClientHello(bytes: Buffer): ClientHello | null {
   cursor.skip(cursor.u16());
   cursor.skip(cursor.u8());
   if (cursor.failed()) return null;
+  // It goes on in another record: that it is a greeting is all that can be said.
+  if (bytes.readUIntBE(RECORD_HEADER_BYTES + 1, 3) > bytes.length - RECORD_HEADER_BYTES - HANDSHAKE_HEADER_BYTES) return NOTHING_SAID;
   let hello: ClientHello = { serverName: null, alpn: [], version: VERSIONS[legacy] ?? null };
   // Before TLS 1.2 there may be no extensions at all.
   const extensions = cursor.left() === 0 ? cursor : cursor.slice(cursor.u16());
+  if (cursor.failed()) return null;
   while (extensions.left() > 0) {
     const type = extensions.u16();
     const body = extensions.slice(extensions.u16());
