@@ -58,6 +58,19 @@ describeKernel('trace: what the world does to it', () => {
     expect(result.stderr).not.toMatch(/\n\s+at /);
   });
 
+  it('as root that may not load tracing programs: says so, and with -v what the kernel and libbpf said', async () => {
+    const dropped = '-perfmon,-sys_admin';
+    const prefix = ['setpriv', `--bounding-set=${dropped}`, `--inh-caps=${dropped}`];
+    const command = ['--no-hub', '-q', '--', 'true'];
+    const brief = await runCli(['trace', ...command], { prefix });
+    expect(brief.code, brief.stderr).toBe(3);
+    expect(brief.stderr).toMatch(/could not load the BPF programs: .*\n {2}hint: .*CAP_PERFMON.*\n {2}-v shows the details\n$/);
+    const whole = await runCli(['trace', '-v', ...command], { prefix });
+    expect(whole.code, whole.stderr).toBe(3);
+    expect(whole.stderr).toMatch(/\n {2}\| libbpf: prog '\w+': .*failed.*\n/);
+    expect(whole.stderr).not.toContain('-v shows the details');
+  });
+
   it('a pid that does not exist: exit 5', async () => {
     const result = await runCli(['trace', '--no-hub', '-p', String(MAX_PID - 1)]);
     expect(result.code).toBe(5);
