@@ -44,6 +44,26 @@ describeKernel('stdio events', () => {
     for (const { data } of events) expect(data).toMatchObject({ peer_target: null, peers: null, truncated: false, fault: false });
   });
 
+  test('of a thread that has a name of its own carry the name of the process', async () => {
+    const run = await captureCommand(command('/usr/bin/python3', ['-S', '-c', [
+      'import ctypes, os, threading',
+      'name = lambda text: ctypes.CDLL(None).prctl(15, text, 0, 0, 0)',
+      'def work():',
+      '    name(b"tokio-worker")',
+      '    os.write(1, open("/proc/thread-self/comm", "rb").read())',
+      'thread = threading.Thread(target=work)',
+      'thread.start(); thread.join()',
+      'os.write(1, b"first thread")',
+    ].join('\n')]), { families: ['process', 'stdio', 'file'] });
+    expect((await run.runner.exit)?.exitCode).toBe(0);
+    const written = stdioEvents(run.events);
+    expect(written.map((event) => [event.comm, textOf(event)])).toEqual([['python3', 'tokio-worker\n'], ['python3', 'first thread']]);
+    expect(new Set(written.map(({ data }) => data.tid)).size).toBe(2);
+    const opened = run.events.filter((event) => event.source === 'file' && event.data.path.endsWith('/comm'));
+    expect(opened.map(({ comm }) => comm)).toContain('python3');
+    expect(run.events.filter(({ comm }) => comm === 'tokio-worker')).toEqual([]);
+  });
+
   test('have each message that passed a socket once, of one call or of several', async () => {
     const events = await moves('sockets');
     expect(shown(events)).toEqual([
