@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { createHttpCounters } from '../../analyzers/http.ts';
 import type { Direction, TlsEvent } from '../../src/event.ts';
-import { type Case, analyze, chunk, chunksOf, readCases, unescape } from '../cases.ts';
+import { analyze, chunk, chunksOf, readCases, unescape } from '../cases.ts';
 import { frame, framesOf } from '../frames.ts';
 import { expectBeginning, randomlyCoded } from '../helpers/coded.ts';
+import { interleaved, smallChunks } from '../helpers/interleave.ts';
 import { generator, type Random } from '../helpers/random.ts';
 import { recordHttp2 } from '../helpers/http2-traffic.ts';
 import type { TrafficRecord as Recorded } from '../helpers/recorded-pair.ts';
@@ -12,19 +13,6 @@ import type { TrafficRecord as Recorded } from '../helpers/recorded-pair.ts';
 const whole = () => [];
 const cases = readCases('http2').filter(({ name }) => !name.includes('Upgraded'));
 type Derived = Readonly<Record<string, unknown>>;
-
-/** The two directions in any order against each other, each in its own. */
-function interleaved(all: readonly TlsEvent[], random: Random): TlsEvent[] {
-  const lanes = (['read', 'write'] as const).map((direction) =>
-    all.filter(({ data }) => data.event === 'DATA' && data.direction === direction));
-  const mixed: TlsEvent[] = [];
-  while (lanes.some((lane) => lane.length > 0)) {
-    const lane = lanes[random(2)] as TlsEvent[];
-    const next = lane.shift();
-    if (next !== undefined) mixed.push(next);
-  }
-  return [...mixed, ...all.filter(({ data }) => data.event !== 'DATA')];
-}
 
 /** What an exchange says, apart from when. */
 function essence(one: Derived): string {
@@ -36,16 +24,12 @@ function exchanges(derived: readonly Derived[]): Derived[] {
   return derived.filter((one) => one['source'] === 'http');
 }
 
-function byteChunks(one: Case): TlsEvent[] {
-  return chunksOf(one.blocks, (_block, length) => Array.from({ length: Math.max(0, Math.ceil(length / 5) - 1) }, (_, i) => (i + 1) * 5));
-}
-
 describe('directions interleaved at random', { timeout: 240_000 }, () => {
   for (const one of cases.filter(({ name }) => (name.startsWith('messages') || name.startsWith('grpc')) && !isTunnel(name))) {
     it(`${one.name}: the same exchanges`, () => {
       const expected = exchanges(analyze(chunksOf(one.blocks, whole)).derived).map(essence).toSorted();
       for (let seed = 0; seed < 30; seed++) {
-        const { derived } = analyze(interleaved(byteChunks(one), generator(seed)));
+        const { derived } = analyze(interleaved(smallChunks(one), generator(seed)));
         expect(exchanges(derived).map(essence).toSorted(), `seed ${seed}`).toEqual(expected);
       }
     });
@@ -64,7 +48,7 @@ describe('a gap anywhere', { timeout: 240_000 }, () => {
       const right = new Set(exchanges(analyze(chunksOf(one.blocks, whole)).derived).map((all) => essence(known(all))));
       for (let seed = 0; seed < 60; seed++) {
         const random = generator(seed);
-        const parts = byteChunks(one);
+        const parts = smallChunks(one);
         const from = random(parts.length);
         const dropped = new Set(Array.from({ length: 1 + random(6) }, (_, i) => parts[from + i]));
         for (const found of exchanges(analyze(parts.filter((event) => !dropped.has(event))).derived)) {
