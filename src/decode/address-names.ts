@@ -9,11 +9,14 @@ export interface AddressNames {
   nameOf(address: string): string | null;
 }
 
-export function createAddressNames(limit: number = LIMITS.addressNames): AddressNames {
+export function createAddressNames(limit: number = LIMITS.addressNames, onForgotten: () => void = () => {}): AddressNames {
   const names = new Map<string, string>();
   const learn = (address: string, name: string): void => {
     names.delete(address);
-    if (names.size >= limit) names.delete(names.keys().next().value as string);
+    if (names.size >= limit) {
+      names.delete(names.keys().next().value as string);
+      onForgotten();
+    }
     names.set(address, name);
   };
   return {

@@ -14,7 +14,7 @@ import { DIRECTION, HEADER, NET_CONTENT, NET_DATA, NET_EVENT, NET_PROTOCOL, NET_
 import type { RecordView } from './record.ts';
 import { assemble, createSocketTable } from './socket-table.ts';
 
-const COUNTERS = ['sockets_forgotten', 'dns_unread', 'dns_incomplete', 'hello_unread'] as const;
+const COUNTERS = ['sockets_forgotten', 'names_forgotten', 'dns_unread', 'dns_incomplete', 'hello_unread'] as const;
 type NetCounter = (typeof COUNTERS)[number];
 
 export interface NetDecoder {
@@ -63,7 +63,7 @@ interface Prefix {
 
 export function createNetDecoder({ clock, identity }: { readonly clock: BootClock; readonly identity: Identity }): NetDecoder {
   const counters = new Counters<NetCounter>(COUNTERS);
-  const names = createAddressNames();
+  const names = createAddressNames(LIMITS.addressNames, () => counters.add('names_forgotten'));
   const sockets = createSocketTable(() => counters.add('sockets_forgotten'));
 
   function decode(record: RecordView, events: Event[]): boolean {

@@ -81,7 +81,7 @@ export function createProcessTable(identity: Identity): ProcessTable {
   const byPid = new Map<number, MutableEntry>();
   const sessions = new Map<number, ProcessKey>();
   const exited: MutableEntry[] = [];
-  const counters = new Counters(['forgotten_live', 'forgotten_sessions']);
+  const counters = new Counters(['forgotten_live', 'forgotten_exited', 'forgotten_sessions']);
   let liveCount = 0;
   let last: MutableEntry | null = null;
 
@@ -164,7 +164,10 @@ export function createProcessTable(identity: Identity): ProcessTable {
     if (exited.length <= LIMITS.exitedProcesses) return;
     // Half at once, so that shifting the queue is not paid for at every exit.
     for (const old of exited.splice(0, LIMITS.exitedProcesses / 2)) {
-      if (byPid.get(old.pid) === old) byPid.delete(old.pid);
+      if (byPid.get(old.pid) === old) {
+        byPid.delete(old.pid);
+        counters.add('forgotten_exited');
+      }
       if (last === old) last = null;
     }
   }

@@ -43,7 +43,7 @@ const SAVED_MS = 250;
 
 export function createPeers({ identity, processes, nowMs = () => performance.now() }: PeersOptions): Peers {
   const ends = new Map<string, End>();
-  const counters = new Counters(['looks', 'deferred', 'unknown', 'forgotten']);
+  const counters = new Counters(['looks', 'deferred', 'unknown', 'forgotten', 'left_out']);
   let savedMs = SAVED_MS;
   let savedAtMs = nowMs();
 
@@ -59,12 +59,18 @@ export function createPeers({ identity, processes, nowMs = () => performance.now
     return end;
   }
 
+  function atMost(found: readonly StdioPeer[]): readonly StdioPeer[] {
+    if (found.length <= LIMITS.peersPerEnd) return found;
+    counters.add('left_out', found.length - LIMITS.peersPerEnd);
+    return found.slice(0, LIMITS.peersPerEnd);
+  }
+
   function noteUse(end: End, { process, fd }: Use): void {
     const last = end.peers[0];
     if (last?.process === process.key && last.fd === fd && last.comm === process.comm && last.evidence === 'used') return;
     const user: StdioPeer = { pid: process.pid, process: process.key, comm: process.comm, fd, evidence: 'used' };
     const others = end.peers.filter((peer) => peer.process !== process.key || (peer.fd !== fd && peer.evidence === 'used'));
-    end.peers = [user, ...others].slice(0, LIMITS.peersPerEnd);
+    end.peers = atMost([user, ...others]);
   }
 
   /** Keeps who is there still. Of those that have ended the last users, while there is nobody else. */
@@ -93,7 +99,7 @@ export function createPeers({ identity, processes, nowMs = () => performance.now
     verify(name, end);
     if (end.peers.length === 0) {
       for (const pids of groups(process.pid)) {
-        end.peers = pids.flatMap((pid) => holders(pid, name)).slice(0, LIMITS.peersPerEnd);
+        end.peers = atMost(pids.flatMap((pid) => holders(pid, name)));
         if (end.peers.some((peer) => peer.process !== process.key)) break;
       }
     }

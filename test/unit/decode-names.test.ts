@@ -85,9 +85,11 @@ describe('names of addresses', () => {
   });
 
   it('are as many as the limit says: the oldest goes', () => {
-    const names = createAddressNames(2);
+    let forgotten = 0;
+    const names = createAddressNames(2, () => forgotten++);
     for (const [address, name] of [['a', '1'], ['b', '2'], ['a', '3'], ['c', '4']] as const) names.answered(address, name);
     expect(['a', 'b', 'c'].map(names.nameOf)).toEqual(['3', null, '4']);
+    expect(forgotten).toBe(1);
   });
 });
 

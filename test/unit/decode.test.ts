@@ -306,6 +306,7 @@ describe('the process table', () => {
     for (let pid = 2; pid < LIMITS.exitedProcesses + 1000; pid++) decoder.decode(exitRecord({ pid, root: 1 }));
     expect(processes.get(1)?.comm).toBe('live');
     expect(processes.get(2)).toBeUndefined();
+    expect(processes.counters()).toMatchObject({ forgotten_live: 0, forgotten_exited: LIMITS.exitedProcesses / 2 });
     expect(processes.liveCount).toBe(1);
     expect([...processes.live()].map((entry) => entry.pid)).toEqual([1]);
   });

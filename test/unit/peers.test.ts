@@ -44,6 +44,7 @@ test('the answer is the same array until it changes, and holds so many at most',
   for (let index = 0; index < 2 * LIMITS.peersPerEnd; index++) peers.peersOf(use(NO_PID + index, 'write', 1));
   const first = peers.peersOf(use(NO_PID + 99, 'read', 0));
   expect(first).toHaveLength(LIMITS.peersPerEnd);
+  expect(peers.counters()).toMatchObject({ left_out: LIMITS.peersPerEnd });
   expect(peers.peersOf(use(NO_PID + 99, 'read', 0))).toBe(first);
 });
 
