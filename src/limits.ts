@@ -1,7 +1,8 @@
 /**
  * Every limit of the program that is not a kernel record's (those are in
  * bpf/event.h): its value, where the number comes from, and what happens at
- * it. Each one has a counter where it is enforced.
+ * it. Each one has a counter where it is enforced, or a mark in the event that it
+ * shortens. What is only kept to save asking again is asked for again, uncounted.
  */
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -35,7 +36,7 @@ export const LIMITS = {
 
   /** Processes known at once; the oldest is forgotten and counted. A busy build keeps some hundreds. */
   processes: 65_536,
-  /** Ended processes whose name and session are still known: records of their children may come late. */
+  /** Ended processes whose name and session are still known: records of their children may come late. The oldest half is forgotten and counted. */
   exitedProcesses: 4096,
   /** Roots whose session is known; one per `--pid`, launched command and `--comm` match. */
   sessions: 4096,
@@ -43,11 +44,11 @@ export const LIMITS = {
   ancestors: 64,
   /** Descriptors of one process whose target text is kept; at it they are asked for anew. */
   descriptorsPerProcess: 1024,
-  /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew. */
+  /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew, which a process that ended may no longer answer: its inode is told. */
   descriptorPaths: 4096,
   /** Ends of pipes, sockets and terminals with who is known to be there; the oldest is forgotten and counted. */
   peerEnds: 8192,
-  /** Processes named at one end; the first are those that used it last. A pipe has one or two. */
+  /** Processes named at one end; the first are those that used it last. A pipe has one or two; more are counted. */
   peersPerEnd: 8,
   /** Processes that are asked what they have open, to find who is at an end: traced ones, and as many others. */
   peerProcesses: 256,
@@ -65,7 +66,7 @@ export const LIMITS = {
   netSockets: 16_384,
   /** Bytes of a ClientHello: one TLS record. Those with post-quantum keys have some 2 KiB. */
   helloBytes: 16 * KIB + 5,
-  /** Addresses whose name is known from DNS answers and TLS greetings; the oldest is forgotten. */
+  /** Addresses whose name is known from DNS answers and TLS greetings; the oldest is forgotten and counted. */
   addressNames: 8192,
   /** Answers of one DNS message that are told; more are counted. */
   dnsAnswers: 64,
@@ -118,16 +119,16 @@ export const LIMITS = {
   http2SeekBytes: 64 * KIB,
   /**
    * Header table of one direction, and of all: the usual one is 4 KiB, browsers ask for 64 KiB. Entries
-   * beyond are forgotten, and fields that refer to them are null.
+   * beyond are forgotten, and fields that refer to them are null, and counted.
    */
   hpackTableBytes: 64 * KIB,
   hpackTableBytesTotal: 32 * MIB,
   /** Messages of one gRPC call that are read, in each direction, and fields of one message, nested ones included. */
   grpcMessages: 256,
   protobufFields: 1024,
-  /** Messages in messages: deeper ones stay bytes. */
+  /** Messages in messages: deeper ones stay bytes, and are told as such. */
   protobufDepth: 8,
-  /** The line that tells a chunk's size, its extensions included: Node allows 16 KiB. */
+  /** The line that tells a chunk's size, its extensions included: Node allows 16 KiB. At it the exchange says so as its reason. */
   httpChunkLineBytes: 16 * KIB,
   /**
    * Parts of a connection that wait for an earlier one: two threads of one program can

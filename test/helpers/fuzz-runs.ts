@@ -62,7 +62,7 @@ export function runInflater(input: Buffer, random: Random): void {
       output += bytes.length;
     };
     beginMessage(inflater);
-    for (let from = 0; from < message.length; from += 100) inflate(inflater, message.subarray(from, from + 100), take);
+    for (let start = 0; start < message.length; start += 100) inflate(inflater, message.subarray(start, start + 100), take);
     if (random(20) === 0) continue;
     endMessage(inflater, take);
     // Input counts in steps of 4096.
