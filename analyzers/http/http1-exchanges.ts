@@ -25,6 +25,8 @@ export interface Lane {
   readonly complete: boolean;
   /** Bytes are missing, and no message began since. */
   lost: boolean;
+  /** Bytes came that were read as no message, and since then neither a message began nor, in the other direction, a response. */
+  unread: boolean;
   /** Carried the first byte of the message being read. */
   first: Carrier;
   /** How many exchanges there were when it came. */
@@ -58,6 +60,9 @@ export function onRequest(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
   lane.message = request;
   lane.exchange = exchange;
+  // They were of another request, which was not answered before this one was sent.
+  if (lane.unread) http.pairing.pipelines = true;
+  lane.unread = false;
   addRequest(http.pairing, exchange, lane.lost);
   lane.lost = false;
   if (framing === FRAMING.lost) onUnframed(http, lane, request);
@@ -71,6 +76,7 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const { direction } = lane;
   const { status } = from.head;
   tellOtherKind(http, direction, 'request');
+  answerUnread(http, direction);
   if (lane.midway) loseResponses(http.pairing, { before: lane.firstNumber, swallowed: otherLane(http, direction)?.complete === true });
   lane.midway = false;
   if (status < 200 && status !== 101 && from.head.fault === null) {
@@ -92,6 +98,11 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
 function tellOtherKind(http: Http1, direction: Direction, kind: MessageKind): void {
   const other = otherLane(http, direction);
   if (other !== null) expectKind(other.parser, kind);
+}
+
+function answerUnread(http: Http1, direction: Direction): void {
+  const other = otherLane(http, direction);
+  if (other !== null) other.unread = false;
 }
 
 function nextId(http: Http1): string {
@@ -151,6 +162,8 @@ export function onLost(http: Http1, lane: Lane, reason: string, sinceStart: bool
   if (lane.message !== null && reason === BAD_SIZE) addFlag(lane.message, 'chunk-size-overflow');
   lane.interim = [];
   breakOff(http, lane, reason);
+  // What is lost may have been a response.
+  answerUnread(http, lane.direction);
   const before = sinceStart ? lane.firstNumber : http.exchanges;
   http.pairing.loss = reason;
   if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed: true });

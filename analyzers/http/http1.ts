@@ -27,7 +27,9 @@ export function createHttp1(channel: Channel): Protocol {
 
 function miss(lane: Lane, position: number, count: number, withheld: boolean): void {
   skip(lane.parser, position, count, withheld);
-  if (!withheld && isSeeking(lane.parser)) lane.lost = true;
+  if (!isSeeking(lane.parser)) return;
+  if (withheld) lane.unread = true;
+  else lane.lost = true;
 }
 
 function laneOf(http: Http1, direction: Direction, position: number): Lane {
@@ -39,7 +41,7 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
   const lane: Lane = {
-    direction, parser, midway: position > 0, complete: position === 0, lost: position > 0, first: http.channel.carrier, firstNumber: 0,
+    direction, parser, midway: position > 0, complete: position === 0, lost: position > 0, unread: false, first: http.channel.carrier, firstNumber: 0,
     exchange: null, message: null, interim: [],
   };
   http.lanes[direction] = lane;
@@ -88,10 +90,12 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
     },
     onLost: (reason, sinceStart) => onLost(http, lane(), reason, sinceStart),
     onFragment(bytes, position) {
+      lane().unread = true;
       maskFields(channel, direction, bytes, position);
       channel.hold?.settle(direction, position + bytes.length);
     },
     onSkipped(from, to) {
+      lane().unread = true;
       channel.environment.counters.add('opaque_bytes', to - from);
       channel.hold?.unread(direction, from, to);
       channel.hold?.settle(direction, to);
