@@ -5,29 +5,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiEvent, Exchange, Info } from '../../src/hub/api.ts';
 import { EngineProcess, type EngineAddress } from '../../src/hub/engine/process.ts';
 import { ofSource, readEvents, runCli, startCli, type CliResult } from '../helpers/cli.ts';
-import { ROOT, tempDir, type TempDir } from '../helpers/files.ts';
-import { getAll, getJson, readHubFacts, type HubFacts } from '../helpers/hub.ts';
+import { ROOT } from '../helpers/files.ts';
+import { getAll, getJson, type HubFacts } from '../helpers/hub.ts';
+import { hubFolderPerTest } from '../helpers/hub-folder.ts';
 import { FREE_DISK_BYTES } from './support.ts';
 
 const CAPTURE = join(ROOT, 'test/captures/demo.jsonl');
 
-let dir: TempDir;
-let dataDir: string;
-beforeEach(() => {
-  dir = tempDir();
-  dataDir = dir.file('data');
-});
-afterEach(async () => {
-  await runCli(['serve', '--stop', '--data-dir', dataDir]);
-  dir.remove();
-});
+const folder = hubFolderPerTest();
 
 const replay = (...args: readonly string[]): Promise<CliResult> =>
-  runCli(['replay', '-q', '--hub', '--data-dir', dataDir, '--server-port', '0', ...args, CAPTURE]);
-
-function facts(): HubFacts {
-  return readHubFacts(dataDir) ?? expect.fail('there is no hub.json');
-}
+  runCli(['replay', '-q', '--hub', '--data-dir', folder.dataDir, '--server-port', '0', ...args, CAPTURE]);
 
 /** Each event of the capture once, and of each of its HTTP events an exchange. */
 async function expectCaptureIn(hub: HubFacts): Promise<void> {
@@ -45,7 +33,7 @@ describe('replay --hub', () => {
   it('what the capture holds is in the API, its exchanges with method and status', async () => {
     const result = await replay();
     expect(result.code, result.stderr).toBe(0);
-    await expectCaptureIn(facts());
+    await expectCaptureIn(folder.facts());
   });
 });
 
@@ -54,7 +42,7 @@ describe('--store URL', () => {
   let address: EngineAddress | undefined;
   beforeEach(async () => {
     engine = new EngineProcess({
-      path: dir.file('elsewhere'), mergedPartBytes: 64 * 1024 * 1024, freeDiskBytes: FREE_DISK_BYTES,
+      path: folder.dir.file('elsewhere'), mergedPartBytes: 64 * 1024 * 1024, freeDiskBytes: FREE_DISK_BYTES,
       onUp: (up) => { address = up; }, onDown: () => undefined, log: () => undefined,
     });
     await engine.start();
@@ -64,12 +52,12 @@ describe('--store URL', () => {
   it('stores in the server at that URL and answers from it; no engine of its own', async () => {
     const { url, user, key } = address ?? expect.fail('the engine gave no address');
     const store = Object.assign(new URL(url), { username: user, password: key }).href;
-    const serve = startCli(['serve', '--data-dir', dataDir, '--port', '0', '--store', store]);
+    const serve = startCli(['serve', '--data-dir', folder.dataDir, '--port', '0', '--store', store]);
     await serve.said(/http:\S+token=\S+\s/);
     const result = await replay();
     expect(result.code, result.stderr).toBe(0);
-    await expectCaptureIn(facts());
-    const info = await getJson(facts(), '/info') as Info;
+    await expectCaptureIn(folder.facts());
+    const info = await getJson(folder.facts(), '/info') as Info;
     expect(info.store).toMatchObject({ kind: 'server', state: 'ready' });
 
     const client = createClient({ url, username: user, password: key, log: { level: ClickHouseLogLevel.OFF } });
@@ -79,9 +67,9 @@ describe('--store URL', () => {
 
     expect((await serve.interrupt()).code).toBe(0);
     // A hub that comes later finds it all there.
-    const later = startCli(['serve', '--data-dir', dataDir, '--port', '0', '--store', store]);
+    const later = startCli(['serve', '--data-dir', folder.dataDir, '--port', '0', '--store', store]);
     await later.said(/http:\S+token=\S+\s/);
-    await expectCaptureIn(facts());
+    await expectCaptureIn(folder.facts());
     expect((await later.interrupt()).code).toBe(0);
   });
 });

@@ -1,9 +1,9 @@
 /** Secrets in a launched command line: nowhere in what the hub stores, answers or is told of the trace itself. */
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Info, Session } from '../../src/hub/api.ts';
 import { runCli } from '../helpers/cli.ts';
-import { tempDir, type TempDir } from '../helpers/files.ts';
-import { getJson, readHubFacts, type HubFacts } from '../helpers/hub.ts';
+import { getJson, type HubFacts } from '../helpers/hub.ts';
+import { hubFolderPerTest } from '../helpers/hub-folder.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { SECRETS } from '../helpers/secrets.ts';
 import { filesOf } from '../helpers/stored-files.ts';
@@ -15,31 +15,20 @@ const ARGUMENTS = texts.flatMap((text) => [
 ]);
 
 describeKernel('a command line with secrets', () => {
-  let dir: TempDir;
-  let dataDir: string;
-  beforeEach(() => {
-    dir = tempDir();
-    dataDir = dir.file('data');
-  });
-  afterEach(async () => {
-    await runCli(['serve', '--stop', '--data-dir', dataDir]);
-    dir.remove();
-  });
+  const folder = hubFolderPerTest();
 
   async function trace(...flags: string[]): Promise<HubFacts> {
-    const result = await runCli(['trace', '-q', '--data-dir', dataDir, '--server-port', '0', '--source', 'process', ...flags, '--', 'sh', '-c', 'exit 3', 'agent', ...ARGUMENTS]);
+    const result = await runCli(['trace', '-q', '--data-dir', folder.dataDir, '--server-port', '0', '--source', 'process', ...flags, '--', 'sh', '-c', 'exit 3', 'agent', ...ARGUMENTS]);
     expect(result.code, result.stderr).toBe(3);
-    const facts = readHubFacts(dataDir);
-    if (facts === undefined) throw new Error('there is no hub.json');
-    return facts;
+    return folder.facts();
   }
 
   /** What the hub answers, and every file that it wrote, by name. */
   async function written(facts: HubFacts): Promise<ReadonlyMap<string, Buffer>> {
     const found = new Map<string, Buffer>();
     for (const list of ['info', 'sessions', 'processes', 'events']) found.set(list, Buffer.from(JSON.stringify(await getJson(facts, `/${list}`))));
-    await runCli(['serve', '--stop', '--data-dir', dataDir]);
-    return new Map([...found, ...filesOf(dataDir)]);
+    await runCli(['serve', '--stop', '--data-dir', folder.dataDir]);
+    return new Map([...found, ...filesOf(folder.dataDir)]);
   }
 
   const holders = (found: ReadonlyMap<string, Buffer>): string[] => [...found].filter(([, bytes]) => texts.some((text) => bytes.includes(text))).map(([name]) => name);
@@ -62,6 +51,6 @@ describeKernel('a command line with secrets', () => {
     expect(collectors.map(({ command, redaction }) => ({ command, redaction }))).toEqual([{ command: ['sh', '-c', 'exit 3', 'agent', ...ARGUMENTS], redaction: false }]);
     const found = holders(await written(facts));
     expect(found).toEqual(expect.arrayContaining(['info', 'sessions', 'processes', 'events']));
-    expect(found.some((name) => name.startsWith(dataDir))).toBe(true);
+    expect(found.some((name) => name.startsWith(folder.dataDir))).toBe(true);
   });
 });

@@ -1,55 +1,40 @@
 /** A trace with its hub: what is in the file is in the store, once, even when the hub is killed meanwhile. */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { ApiEvent, Session } from '../../src/hub/api.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { ofSource, readEvents, runCli, startCli } from '../helpers/cli.ts';
-import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
-import { getAll, readHubFacts, type HubFacts } from '../helpers/hub.ts';
+import { programPath } from '../helpers/files.ts';
+import { getAll, readHubFacts } from '../helpers/hub.ts';
+import { hubFolderPerTest } from '../helpers/hub-folder.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 const STORED_DEADLINE_MS = 120_000;
 
 describeKernel('trace with a hub', () => {
-  let dir: TempDir;
-  let dataDir: string;
-  beforeEach(() => {
-    dir = tempDir();
-    dataDir = dir.file('data');
-  });
-  afterEach(async () => {
-    await runCli(['serve', '--stop', '--data-dir', dataDir]);
-    dir.remove();
-  });
+  const folder = hubFolderPerTest();
 
-  const flags = (file: string): string[] => ['trace', '-q', '--data-dir', dataDir, '--server-port', '0', '-o', file];
-
-  function facts(): HubFacts {
-    const found = readHubFacts(dataDir);
-    if (found === undefined) throw new Error('there is no hub.json');
-    return found;
-  }
-
-  const idsInStore = async (): Promise<string[]> => (await getAll<ApiEvent>(facts(), '/events?limit=5000')).map(({ id }) => id);
+  const flags = (file: string): string[] => ['trace', '-q', '--data-dir', folder.dataDir, '--server-port', '0', '-o', file];
+  const idsInStore = async (): Promise<string[]> => (await getAll<ApiEvent>(folder.facts(), '/events?limit=5000')).map(({ id }) => id);
   const idsInFile = (file: string): string[] => readEvents(file).map(({ id }) => id);
 
   it('stores what it wrote into the file: every event, once', async () => {
-    const file = dir.file('trace.jsonl');
+    const file = folder.dir.file('trace.jsonl');
     const result = await runCli([...flags(file), '--', programPath('forktree.sh')]);
     expect(result.code, result.stderr).toBe(9);
     expect((await idsInStore()).sort()).toEqual(idsInFile(file).sort());
-    const sessions = await getAll<Session>(facts(), '/sessions');
+    const sessions = await getAll<Session>(folder.facts(), '/sessions');
     expect(sessions).toMatchObject([{ exit_code: 9, command: [expect.stringContaining('sh'), programPath('forktree.sh')] }]);
   });
 
   it('calls a session by the command that began it, launched or attached to, though a shell becomes its last program', async () => {
     const script = 'ls / > /dev/null; cat > /dev/null; exec -a later sleep 0';
-    const launched = await runCli([...flags(dir.file('launched.jsonl')), '--', 'bash', '-c', script]);
+    const launched = await runCli([...flags(folder.dir.file('launched.jsonl')), '--', 'bash', '-c', script]);
     expect(launched.code, launched.stderr).toBe(0);
     const shell = spawn('bash', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
-    const file = dir.file('attached.jsonl');
+    const file = folder.dir.file('attached.jsonl');
     const trace = startCli([...flags(file), '-p', String(shell.pid)]);
     try {
       await waitFor('the shell in the file', () => readEvents(file).some(({ pid }) => pid === shell.pid));
@@ -62,30 +47,30 @@ describeKernel('trace with a hub', () => {
     }
     const programs = ofSource(readEvents(file), 'process').filter(({ pid, data }) => pid === shell.pid && data['event'] === 'EXEC');
     expect(programs.map(({ data }) => data['argv'])).toEqual([['bash', '-c', script], ['later', '0']]);
-    const sessions = await getAll<Session>(facts(), '/sessions');
+    const sessions = await getAll<Session>(folder.facts(), '/sessions');
     expect(sessions.map(({ command, comm }) => [comm, ...command])).toEqual([['bash', 'bash', '-c', script], ['bash', 'bash', '-c', script]]);
   });
 
   it('a second trace joins the hub of the first', async () => {
-    expect((await runCli([...flags(dir.file('one.jsonl')), '--', 'true'])).code).toBe(0);
-    const first = facts().pid;
-    expect((await runCli([...flags(dir.file('two.jsonl')), '--', 'true'])).code).toBe(0);
-    expect(facts().pid).toBe(first);
-    expect(await getAll<Session>(facts(), '/sessions')).toHaveLength(2);
+    expect((await runCli([...flags(folder.dir.file('one.jsonl')), '--', 'true'])).code).toBe(0);
+    const first = folder.facts().pid;
+    expect((await runCli([...flags(folder.dir.file('two.jsonl')), '--', 'true'])).code).toBe(0);
+    expect(folder.facts().pid).toBe(first);
+    expect(await getAll<Session>(folder.facts(), '/sessions')).toHaveLength(2);
   });
 
   it('hub killed while tracing: the capture goes on and everything is stored once', async () => {
-    const file = dir.file('trace.jsonl');
-    const done = dir.file('done');
+    const file = folder.dir.file('trace.jsonl');
+    const done = folder.dir.file('done');
     const lines = `i=0; while [ ! -e ${done} ]; do echo "line $i"; /bin/sleep 0.05; i=$((i+1)); done`;
     const trace = startCli([...flags(file), '--', 'sh', '-c', lines]);
     await waitFor('lines in the file', () => ofSource(readEvents(file), 'stdio').length > 10);
-    const killed = facts().pid;
+    const killed = folder.facts().pid;
     process.kill(killed, 'SIGKILL');
     const before = idsInFile(file).length;
     // Where a trace ends before its hub is back, the next one delivers: that is the next test.
     await waitFor('a new hub to store what came since', async () => {
-      const hub = readHubFacts(dataDir);
+      const hub = readHubFacts(folder.dataDir);
       return hub !== undefined && hub.pid !== killed && (await idsInStore().catch(() => [])).length > before;
     }, STORED_DEADLINE_MS);
     writeFileSync(done, '');
@@ -97,13 +82,13 @@ describeKernel('trace with a hub', () => {
   });
 
   it('hub killed for good: the next trace delivers what the first could not', async () => {
-    const file = dir.file('first.jsonl');
+    const file = folder.dir.file('first.jsonl');
     const lines = 'i=0; while [ $i -lt 20 ]; do echo "line $i"; /bin/sleep 0.05; i=$((i+1)); done';
     const first = startCli([...flags(file), '--', 'sh', '-c', lines]);
     await waitFor('lines in the file', () => ofSource(readEvents(file), 'stdio').length > 3);
-    process.kill(facts().pid, 'SIGKILL');
+    process.kill(folder.facts().pid, 'SIGKILL');
     expect((await first.result).code).toBe(0);
-    const second = dir.file('second.jsonl');
+    const second = folder.dir.file('second.jsonl');
     expect((await runCli([...flags(second), '--', 'true'])).code).toBe(0);
     const expected = [...idsInFile(file), ...idsInFile(second)].sort();
     await waitFor('both traces in the store', async () => (await idsInStore().catch(() => [])).length >= expected.length, STORED_DEADLINE_MS);
@@ -111,12 +96,12 @@ describeKernel('trace with a hub', () => {
   });
 
   it('a second Ctrl-C leaves at once, though a hub that hangs holds up the end', async () => {
-    const file = dir.file('trace.jsonl');
+    const file = folder.dir.file('trace.jsonl');
     const target = spawn(process.execPath, ['-e', 'process.stdin.pipe(process.stdout)'], { stdio: ['pipe', 'pipe', 'inherit'] });
     const trace = startCli([...flags(file), '-p', String(target.pid)]);
     try {
       await waitFor('the target in the file', () => readEvents(file).some(({ pid }) => pid === target.pid));
-      const hub = facts().pid;
+      const hub = folder.facts().pid;
       process.kill(hub, 'SIGSTOP');
       try {
         target.stdin.write('not acknowledged\n');
