@@ -33,6 +33,7 @@ async function inThreads(count) {
 function answer(stream, headers) {
   const id = String(headers[':path']).slice('/r/'.length);
   const parts = [];
+  stream.on('error', ({ code }) => process.stderr.write(`http2-load: stream of ${id}: ${code}\n`)); // a client's reset ends its stream, not the server
   stream.on('data', (part) => parts.push(part));
   stream.on('end', () => {
     if (id === 'events') {
