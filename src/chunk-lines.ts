@@ -94,14 +94,15 @@ function isSameStream(a: ChunkEvent, b: ChunkEvent): boolean {
   if (a.comm !== b.comm || a.session !== b.session || a.pid !== b.pid) return false;
   if (a.source === 'stdio') return b.source === 'stdio' && a.data.fd === b.data.fd && a.data.target === b.data.target && a.data.peers === b.data.peers;
   if (b.source === 'stdio' || a.source !== b.source || a.data.connection !== b.data.connection) return false;
-  return a.data.endpoint === b.data.endpoint && libraryOf(a) === libraryOf(b);
+  if (a.source === 'tls' && b.source === 'tls' && (a.data.library !== b.data.library || a.data.server_name !== b.data.server_name)) return false;
+  return a.data.endpoint === b.data.endpoint;
 }
 
 function createFrame(event: ChunkEvent): Frame {
   const { source, pid, comm, data, process, session } = event;
   const own = event.source === 'stdio'
     ? `"fd":${event.data.fd},"role":"${event.data.role}","target":${quote(event.data.target)},"peer_target":${nullable(event.data.peer_target)},"peers":${stringify(event.data.peers)}`
-    : `"event":"DATA","connection":${quote(event.data.connection)},${libraryOf(event)}"endpoint":${stringify(event.data.endpoint)}`;
+    : `"event":"DATA","connection":${quote(event.data.connection)},${ofTls(event)}"endpoint":${stringify(event.data.endpoint)}`;
   return {
     // Without its payload, which would keep a whole batch alive.
     sample: { ...event, data: { ...data, payload: new Uint8Array() } } as ChunkEvent,
@@ -110,8 +111,9 @@ function createFrame(event: ChunkEvent): Frame {
   };
 }
 
-function libraryOf(event: Exclude<ChunkEvent, StdioEvent>): string {
-  return event.source === 'tls' ? `"library":"${event.data.library}",` : '';
+/** What chunks of `tls` alone say of their connection. */
+function ofTls(event: Exclude<ChunkEvent, StdioEvent>): string {
+  return event.source === 'tls' ? `"library":"${event.data.library}","server_name":${nullable(event.data.server_name)},` : '';
 }
 
 function nullable(text: string | null): string {

@@ -29,6 +29,7 @@ const endpoint = z.object({
   family: z.enum(['ipv4', 'ipv6', 'unix']), local: address, remote: address, socket: z.string(),
 }) satisfies z.ZodType<Endpoint>;
 const someEndpoint = endpoint.nullable().default(null);
+const serverName = z.string().nullable().default(null);
 const errno = z.string().nullable();
 const spoken = z.enum(['http', 'tls', 'dns', 'postgresql', 'mysql', 'redis']);
 const masked = { secrets: z.array(z.string()).exactOptional() };
@@ -54,17 +55,18 @@ const chunk = {
 };
 
 const tlsChunk = z.object({
-  event: z.literal('DATA'), connection: z.string(), position: count, library, endpoint: someEndpoint, ...chunk,
+  event: z.literal('DATA'), connection: z.string(), position: count, library, endpoint: someEndpoint, server_name: serverName, ...chunk,
 }) satisfies z.ZodType<OnDisk<TlsChunk>>;
 
 const tlsClose = z.object({ event: z.literal('CLOSE'), connection: z.string() }) satisfies z.ZodType<TlsClose>;
 
 const tlsEndpoint = z.object({
-  event: z.literal('ENDPOINT'), connection: z.string(), endpoint, evidence: z.enum(['proven', 'inferred']), library: library.nullable().default(null),
+  event: z.literal('ENDPOINT'), connection: z.string(), endpoint, server_name: serverName, evidence: z.enum(['proven', 'inferred']), library: library.nullable().default(null),
 }) satisfies z.ZodType<TlsEndpoint>;
 
 const tlsHandshake = z.object({
-  event: z.literal('HANDSHAKE'), connection: z.string(), ok: z.boolean(), latency_ms: z.number(), library,
+  event: z.literal('HANDSHAKE'), connection: z.string(), endpoint: someEndpoint, server_name: serverName, alpn: z.array(z.string()).default([]),
+  ok: z.boolean(), latency_ms: z.number(), library,
 }) satisfies z.ZodType<TlsHandshake>;
 
 const fileChange = z.object({

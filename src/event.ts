@@ -140,6 +140,8 @@ export interface TlsChunk extends ChunkData {
   readonly library: TlsLibrary;
   /** Where it goes, when that was known by then; see `ENDPOINT`. */
   readonly endpoint: Endpoint | null;
+  /** Who its greeting asked for (SNI), when that was seen; see `HELLO` of source `net`. */
+  readonly server_name: string | null;
 }
 
 export interface TlsClose {
@@ -157,6 +159,7 @@ export interface TlsEndpoint {
   readonly event: 'ENDPOINT';
   readonly connection: string;
   readonly endpoint: Endpoint;
+  readonly server_name: string | null;
   readonly evidence: 'proven' | 'inferred';
   /** null while nothing has passed the connection. */
   readonly library: TlsLibrary | null;
@@ -166,6 +169,10 @@ export interface TlsEndpoint {
 export interface TlsHandshake {
   readonly event: 'HANDSHAKE';
   readonly connection: string;
+  readonly endpoint: Endpoint | null;
+  readonly server_name: string | null;
+  /** What the client offered. */
+  readonly alpn: readonly string[];
   readonly ok: boolean;
   readonly latency_ms: number;
   readonly library: TlsLibrary;

@@ -62,7 +62,7 @@ export const LIMITS = {
   fileRepeats: 8192,
   /** Connections whose name and endpoint are kept between records, as many as the kernel keeps; at it the oldest is forgotten and counted. */
   connectionNames: 16_384,
-  /** Sockets of which something must be remembered between records (names, the start of a greeting); the oldest is forgotten and counted. */
+  /** Sockets of which something must be remembered between records (names, the start of a greeting, what it asked for); the oldest is forgotten and counted. */
   netSockets: 16_384,
   /** Bytes of a ClientHello: one TLS record. Those with post-quantum keys have some 2 KiB. */
   helloBytes: 16 * KIB + 5,

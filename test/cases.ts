@@ -117,7 +117,7 @@ export interface ChunkOptions {
 export function chunk(options: ChunkOptions): TlsEvent {
   const { connection = 'c1', direction, bytes, position, total = bytes.length, offset = 0, timeMs = 0 } = options;
   return tls(timeMs, {
-    event: 'DATA', connection, direction, position, library: 'openssl', endpoint: null,
+    event: 'DATA', connection, direction, position, library: 'openssl', endpoint: null, server_name: null,
     len: bytes.length, total, offset, payload: bytes, truncated: false, fault: false, tid: 7,
   });
 }

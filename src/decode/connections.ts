@@ -3,12 +3,15 @@ import type { Endpoint } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
+import type { Greeting } from './greetings.ts';
 
 export interface KnownConnection {
   /** `<host>.<boot>.<collector>.c<number>`: unique over all runs, so that a store may join on it. */
   readonly name: string;
   /** One object as long as it does not change: who writes it out need not compare its fields. */
   endpoint: Endpoint | null;
+  /** What was asked for on its socket; null while that is not known. */
+  greeting: Greeting | null;
 }
 
 export interface Connections {
@@ -32,7 +35,7 @@ export function createConnections(identity: Identity): Connections {
     const key = keyOf(high, view.getUint32(at, true));
     const present = known.get(key);
     if (present !== undefined && present.high === high) return present;
-    const state = { high, name: `${identity.prefix}.c${view.getBigUint64(at, true)}`, endpoint: null };
+    const state = { high, name: `${identity.prefix}.c${view.getBigUint64(at, true)}`, endpoint: null, greeting: null };
     if (known.size >= LIMITS.connectionNames) forgetOldest();
     known.set(key, state);
     return state;

@@ -10,6 +10,7 @@ import { parseClientHello } from './client-hello.ts';
 import { type DnsMessage, parseDns } from './dns.ts';
 import { readEndpoint } from './endpoint.ts';
 import { errnoName } from './errno.ts';
+import type { Greetings } from './greetings.ts';
 import { DIRECTION, HEADER, NET_CONTENT, NET_DATA, NET_EVENT, NET_PROTOCOL, NET_SOCKET, RECORD_FLAG, RECORD_KIND, SIZE, UNIX_NAME_BYTES } from './layout.ts';
 import type { RecordView } from './record.ts';
 import { assemble, createSocketTable } from './socket-table.ts';
@@ -61,7 +62,13 @@ interface Prefix {
   readonly speaks: Spoken | null;
 }
 
-export function createNetDecoder({ clock, identity }: { readonly clock: BootClock; readonly identity: Identity }): NetDecoder {
+interface Context {
+  readonly clock: BootClock;
+  readonly identity: Identity;
+  readonly greetings: Greetings;
+}
+
+export function createNetDecoder({ clock, identity, greetings }: Context): NetDecoder {
   const counters = new Counters<NetCounter>(COUNTERS);
   const names = createAddressNames(LIMITS.addressNames, () => counters.add('names_forgotten'));
   const sockets = createSocketTable(() => counters.add('sockets_forgotten'));
@@ -127,6 +134,7 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
     const error = errnoName(-view.getUint32(offset + NET_SOCKET.error, true));
     if (isEnd) {
       sockets.forget(number);
+      greetings.closed(endpoint.socket);
       if (view.getUint8(offset + NET_SOCKET.content) === NET_CONTENT.CONTENT_HTTP) tell({ event: 'END', connection: connectionName(number) });
     } else if (protocol === 'unix' && error === null) {
       sockets.memory(number).endpoint = endpoint;
@@ -203,6 +211,7 @@ export function createNetDecoder({ clock, identity }: { readonly clock: BootCloc
     }
     const role = chunk.direction === 'write' ? 'client' : 'server';
     if (hello.serverName !== null && role === 'client') names.greeted(endpoint.remote.address, hello.serverName);
+    greetings.heard(endpoint.socket, hello);
     tell({ event: 'HELLO', endpoint, role, existing: false, server_name: hello.serverName, alpn: hello.alpn, version: hello.version });
   }
 

@@ -2,9 +2,10 @@
 import type { TlsData, TlsEvent } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import type { BootClock } from '../time.ts';
-import { createConnections } from './connections.ts';
+import { createConnections, type KnownConnection } from './connections.ts';
 import { directionOf } from './decode-io.ts';
 import { readEndpoint } from './endpoint.ts';
+import type { Greeting, Greetings } from './greetings.ts';
 import { HEADER, RECORD_FLAG, SIZE, TLS, TLS_CLOSE, TLS_ENDPOINT, TLS_EVIDENCE, TLS_HANDSHAKE } from './layout.ts';
 import type { RecordView } from './record.ts';
 import { tlsLibraryOf } from './tls-library.ts';
@@ -12,6 +13,7 @@ import { tlsLibraryOf } from './tls-library.ts';
 interface Context {
   readonly clock: BootClock;
   readonly identity: Identity;
+  readonly greetings: Greetings;
 }
 
 /** Each returns null when the record's own lengths contradict its size or its values are unknown. */
@@ -23,7 +25,7 @@ export interface TlsDecoder {
   counters(): Readonly<Record<string, number>>;
 }
 
-export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
+export function createTlsDecoder({ clock, identity, greetings }: Context): TlsDecoder {
   const connections = createConnections(identity);
 
   function eventOf({ view, offset, process }: RecordView, told: TlsData): TlsEvent {
@@ -37,6 +39,12 @@ export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
       process: process.key,
       session: process.session,
     };
+  }
+
+  /** The greeting may pass the socket after the connection was bound to it, so each record asks until it is known. */
+  function greetingOf(connection: KnownConnection): Greeting {
+    if (connection.greeting === null && connection.endpoint !== null) connection.greeting = greetings.of(connection.endpoint.socket);
+    return connection.greeting ?? NOTHING_ASKED;
   }
 
   function data(record: RecordView): TlsEvent | null {
@@ -64,6 +72,7 @@ export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
       tid: view.getUint32(offset + HEADER.tid, true),
       library,
       endpoint: connection.endpoint,
+      server_name: greetingOf(connection).serverName,
     });
   }
 
@@ -75,16 +84,23 @@ export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
     if (found === null || evidence === undefined) return null;
     const connection = connections.of(view, offset + TLS_ENDPOINT.connection);
     connection.endpoint = found;
-    return eventOf(record, { event: 'ENDPOINT', connection: connection.name, endpoint: found, evidence, library });
+    connection.greeting = null;
+    const { serverName } = greetingOf(connection);
+    return eventOf(record, { event: 'ENDPOINT', connection: connection.name, endpoint: found, server_name: serverName, evidence, library });
   }
 
   function handshake(record: RecordView): TlsEvent | null {
     const { view, offset } = record;
     const library = tlsLibraryOf(view.getUint8(offset + TLS_HANDSHAKE.library));
     if (library === null) return null;
+    const connection = connections.of(view, offset + TLS_HANDSHAKE.connection);
+    const { serverName, alpn } = greetingOf(connection);
     return eventOf(record, {
       event: 'HANDSHAKE',
-      connection: connections.of(view, offset + TLS_HANDSHAKE.connection).name,
+      connection: connection.name,
+      endpoint: connection.endpoint,
+      server_name: serverName,
+      alpn,
       ok: view.getUint8(offset + TLS_HANDSHAKE.ok) === 1,
       latency_ms: u64(view, offset + TLS_HANDSHAKE.latency_ns) / 1e6,
       library,
@@ -98,6 +114,8 @@ export function createTlsDecoder({ clock, identity }: Context): TlsDecoder {
 
   return { data, endpoint, handshake, close, counters: connections.counters };
 }
+
+const NOTHING_ASKED: Greeting = { serverName: null, alpn: [] };
 
 const EVIDENCE: Readonly<Record<number, 'inferred' | 'proven'>> = {
   [TLS_EVIDENCE.EVIDENCE_INFERRED]: 'inferred',

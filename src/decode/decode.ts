@@ -16,6 +16,7 @@ import { createTlsDecoder } from './decode-tls.ts';
 import { decodeExec, decodeExit, decodeFork } from './decode-process.ts';
 import { createNetDecoder } from './decode-net.ts';
 import { decodeSignal } from './decode-signal.ts';
+import { createGreetings } from './greetings.ts';
 import { createSocketJoiner } from './join.ts';
 import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
 import type { PeersOf } from './peer.ts';
@@ -57,9 +58,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const { processes } = options;
   const counters = new Counters<DecoderCounter>(['records', 'unknown_kind', 'malformed', 'malformed_bytes']);
   const sequences = createSequenceCheck();
-  const tls = createTlsDecoder(options);
+  const greetings = createGreetings();
+  const tls = createTlsDecoder({ ...options, greetings });
   const joiner = createSocketJoiner();
-  const net = createNetDecoder(options);
+  const net = createNetDecoder({ ...options, greetings });
   const files = createFileDecoder(options);
   const { ancestorsOf = () => [], onJoin = () => undefined, onIoUring = () => undefined, heldPid = () => null, peersOf = () => [] } = options;
   const io = createIoDecoder({ ...options, peersOf });
@@ -154,7 +156,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     flush: joiner.flush,
     settle: () => files.settle(),
     counters: () => ({
-      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(),
+      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(), ...greetings.counters(),
       sequence_gaps: sequences.missing(),
     }),
   };

@@ -9,7 +9,7 @@
  * a moment later: until then it is held. What waits too long or is too much
  * goes on under the name of its key, counted, and keeps that name.
  */
-import type { Direction, Endpoint, Event, TlsChunk, TlsEndpoint, TlsEvent } from '../event.ts';
+import type { Direction, Event, TlsChunk, TlsEndpoint, TlsEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 
@@ -26,7 +26,8 @@ type Chunk = TlsEvent & { readonly data: TlsChunk };
 interface Joined {
   readonly name: string;
   readonly socket: string | null;
-  readonly endpoint: Endpoint | null;
+  /** What its socket told of it; null without one. */
+  readonly place: Pick<TlsEndpoint, 'endpoint' | 'server_name'> | null;
   /** Bytes so far. */
   readonly end: Record<Direction, number>;
   readonly keys: Set<string>;
@@ -106,7 +107,7 @@ export function createSocketJoiner(): SocketJoiner {
     if (key.joined?.socket === socket) return;
     key.joined?.keys.delete(key.name);
     const present = sockets.get(socket);
-    const joined = present ?? createJoined(key, socket, data.endpoint);
+    const joined = present ?? createJoined(key, socket, data);
     joined.keys.add(key.name);
     key.joined = joined;
     key.shift = { read: joined.end.read - key.end.read, write: joined.end.write - key.end.write };
@@ -173,8 +174,8 @@ export function createSocketJoiner(): SocketJoiner {
   return { take, flush, counters: () => ({ ...counters.snapshot(), held_bytes: heldBytes }) };
 }
 
-function createJoined({ name }: Key, socket: string | null, endpoint: Endpoint | null): Joined {
-  return { name, socket, endpoint, end: { read: 0, write: 0 }, keys: new Set([name]), closed: false };
+function createJoined({ name }: Key, socket: string | null, place: Joined['place']): Joined {
+  return { name, socket, place, end: { read: 0, write: 0 }, keys: new Set([name]), closed: false };
 }
 
 function renamed(event: Chunk, key: Key, joined: Joined): Chunk {
@@ -185,5 +186,6 @@ function renamed(event: Chunk, key: Key, joined: Joined): Chunk {
   const callEnd = data.position - data.offset + data.total;
   key.end[direction] = Math.max(key.end[direction], callEnd);
   joined.end[direction] = Math.max(joined.end[direction], callEnd + key.shift[direction]);
-  return { ...event, data: { ...data, connection: joined.name, position, endpoint: joined.endpoint } };
+  const { endpoint = null, server_name = null } = joined.place ?? {};
+  return { ...event, data: { ...data, connection: joined.name, position, endpoint, server_name } };
 }

@@ -92,7 +92,11 @@ function describeTls(data: TlsData): string {
   switch (data.event) {
     case 'CLOSE': return `close ${escapeText(data.connection)}`;
     case 'ENDPOINT': return `${escapeText(data.connection)} is ${endpointText(data.endpoint)} (${data.evidence})`;
-    case 'HANDSHAKE': return `handshake ${data.ok ? 'done' : 'failed'} in ${formatDuration(data.latency_ms)}`;
+    case 'HANDSHAKE': {
+      const whom = data.server_name === null ? '' : ` with ${escapeText(data.server_name)}`;
+      const where = data.endpoint === null ? '' : ` at ${endpointText(data.endpoint)}`;
+      return `handshake ${data.ok ? 'done' : 'failed'} in ${formatDuration(data.latency_ms)}${whom}${where}`;
+    }
     case 'DATA': return describeChunk(data);
     default: return assertUnreachable(data);
   }

@@ -18,7 +18,7 @@ export function chunkOf(lane: Lane, payload: Buffer): TlsEvent {
   return {
     timestamp: nanoseconds(1n), source: 'tls', pid: 1, comm: 'bench', id: '', process: 'p', session: null,
     data: {
-      event: 'DATA', connection: 'c', direction, position, library: 'openssl', endpoint: null, len: payload.length,
+      event: 'DATA', connection: 'c', direction, position, library: 'openssl', endpoint: null, server_name: null, len: payload.length,
       total: payload.length, offset: 0, payload, truncated: false, fault: false, tid: 1,
     },
   };

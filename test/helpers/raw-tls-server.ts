@@ -15,6 +15,8 @@ export interface RawConnection {
 
 export interface RawTlsServer {
   readonly port: number;
+  readonly certPath: string;
+  readonly keyPath: string;
   readonly connections: readonly RawConnection[];
   close(): Promise<void>;
 }
@@ -28,7 +30,8 @@ export async function startRawTlsServer(body: Buffer): Promise<RawTlsServer> {
   ]);
   const connections: RawConnection[] = [];
   const sockets = new Set<TLSSocket>();
-  const options = { cert: readFileSync(folder.file('cert.pem')), key: readFileSync(folder.file('key.pem')) };
+  const [certPath, keyPath] = [folder.file('cert.pem'), folder.file('key.pem')];
+  const options = { cert: readFileSync(certPath), key: readFileSync(keyPath) };
   const server = createServer(options, (socket) => {
     const connection: RawConnection = { received: Buffer.alloc(0), sent };
     connections.push(connection);
@@ -46,6 +49,8 @@ export async function startRawTlsServer(body: Buffer): Promise<RawTlsServer> {
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
   return {
     port: address.port,
+    certPath,
+    keyPath,
     connections,
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -90,7 +90,7 @@ function of({ pid, next }: Carrier, event: Event): Event {
 function exchange(carrier: Carrier, place: string, sent: Buffer, received: Buffer = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')): Event[] {
   const connection = `c${carrier.pid}-${place}`;
   const part = (direction: Direction, bytes: Buffer): Event => of(carrier, eventOf('tls', {
-    event: 'DATA', connection, position: 0, library: 'openssl', endpoint: null, ...chunk(bytes), direction,
+    event: 'DATA', connection, position: 0, library: 'openssl', endpoint: null, server_name: null, ...chunk(bytes), direction,
   }));
   return [part('write', sent), ...(place === 'http2' ? [] : [part('read', received)]), of(carrier, eventOf('tls', { event: 'CLOSE', connection }))];
 }

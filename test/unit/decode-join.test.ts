@@ -16,12 +16,12 @@ function chunk(key: string, direction: Direction, position: number, text: string
   const payload = Buffer.from(text);
   return eventOf({
     event: 'DATA', connection: key, direction, position, len: payload.length, total: payload.length, offset: 0, payload,
-    truncated: false, fault: false, tid: 1, library: 'rustls', endpoint: null,
+    truncated: false, fault: false, tid: 1, library: 'rustls', endpoint: null, server_name: null,
   }, ms);
 }
 
 function bound(key: string, socket: string, process = 'p'): TlsEvent {
-  return eventOf({ event: 'ENDPOINT', connection: key, endpoint: endpointOf(socket), evidence: 'inferred', library: 'rustls' }, 0, process);
+  return eventOf({ event: 'ENDPOINT', connection: key, endpoint: endpointOf(socket), server_name: null, evidence: 'inferred', library: 'rustls' }, 0, process);
 }
 
 const closed = (key: string): TlsEvent => eventOf({ event: 'CLOSE', connection: key });
@@ -110,6 +110,6 @@ describe('what has no socket', () => {
 });
 
 test('other libraries pass untouched', () => {
-  const event = eventOf({ event: 'ENDPOINT', connection: 'c', endpoint: endpointOf('7'), evidence: 'proven', library: 'openssl' });
+  const event = eventOf({ event: 'ENDPOINT', connection: 'c', endpoint: endpointOf('7'), server_name: null, evidence: 'proven', library: 'openssl' });
   expect(join(event, closed('c')).out).toEqual([event, closed('c')]);
 });

@@ -174,6 +174,12 @@ describe('the decoder', () => {
     expect(events).toMatchObject([{ source: 'tls', data: { event: 'HANDSHAKE', ok: false, latency_ms: 12.5, library: 'gnutls' } }]);
   });
 
+  test('a handshake without a greeting or a socket asked for nothing that is known', () => {
+    const { decoder } = setUp();
+    const [event] = decoder.decode(tlsHandshakeRecord({ pid: 5, connection: 7n, latencyNs: 1n, ok: true, library: 1 }));
+    expect(event?.data).toMatchObject({ endpoint: null, server_name: null, alpn: [] });
+  });
+
   test.each([
     ['an endpoint of no family', tlsEndpointRecord({ pid: 5, connection: 7n, socket: 1n, evidence: 1, family: 0 })],
     ['an endpoint by no evidence', tlsEndpointRecord({ pid: 5, connection: 7n, socket: 1n, evidence: 3 })],

@@ -54,7 +54,7 @@ function chunk(payload: Buffer, more: { direction?: 'read' | 'write'; position?:
     timestamp: nanoseconds(1n), source: 'tls', pid: 9, comm: 'agent', id: 'x', process: 'k', session: 'k',
     data: {
       event: 'DATA', connection: 'c', direction, len: payload.length, total: payload.length, offset: 0, position, payload,
-      truncated: false, fault, tid: 9, library: 'boringssl', endpoint: null,
+      truncated: false, fault, tid: 9, library: 'boringssl', endpoint: null, server_name: null,
     },
   };
 }

@@ -13,7 +13,7 @@ function chunk(direction: 'read' | 'write', len: number): TlsEvent {
     timestamp: nanoseconds(1n), source: 'tls', pid: 5, comm: 'curl', id: 'x', process: 'h.b.1.5', session: 'h.b.1.5',
     data: {
       event: 'DATA', connection: 'c', direction, len, total: len, offset: 0, position: 0, payload: Buffer.alloc(len),
-      truncated: false, fault: false, tid: 5, library: 'openssl', endpoint: null,
+      truncated: false, fault: false, tid: 5, library: 'openssl', endpoint: null, server_name: null,
     },
   };
 }

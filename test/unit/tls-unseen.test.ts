@@ -33,12 +33,12 @@ function tls(data: TlsData): TlsEvent {
 }
 
 const bound = (socket: string): TlsEvent =>
-  tls({ event: 'ENDPOINT', connection: `c${socket}`, endpoint: endpoint(socket), evidence: 'proven', library: null });
+  tls({ event: 'ENDPOINT', connection: `c${socket}`, endpoint: endpoint(socket), server_name: null, evidence: 'proven', library: null });
 
 function bytes(socket: string | null): TlsEvent {
   return tls({
     event: 'DATA', connection: `c${socket}`, direction: 'write', len: 5, total: 5, offset: 0, position: 0, payload: Buffer.from('GET /'),
-    truncated: false, fault: false, tid: 7, library: 'openssl', endpoint: socket === null ? null : endpoint(socket),
+    truncated: false, fault: false, tid: 7, library: 'openssl', endpoint: socket === null ? null : endpoint(socket), server_name: null,
   });
 }
 

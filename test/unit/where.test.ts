@@ -19,7 +19,7 @@ const exchange = eventOf('http', {
 });
 const output = stdioEvent(chunk(Buffer.from('Hello WORLD é\n')));
 const binary = stdioEvent(chunk(Buffer.of(0xff, 0xfe, 0x41)));
-const sent = eventOf('tls', { ...chunk(Buffer.from('Hello WORLD')), event: 'DATA', connection: 'c1', position: 0, library: 'openssl', endpoint: null });
+const sent = eventOf('tls', { ...chunk(Buffer.from('Hello WORLD')), event: 'DATA', connection: 'c1', position: 0, library: 'openssl', endpoint: null, server_name: null });
 const exec = everySource().find((event) => event.source === 'process' && event.data.event === 'EXEC') as Event;
 
 function fits(text: string, event: Event = exchange): boolean {

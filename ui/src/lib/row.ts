@@ -202,8 +202,9 @@ function summariseTls(data: Data): Summary {
   if (kind === 'ENDPOINT') return { kind, title: `to ${remoteOf(data)}`, note: `${text(data, 'evidence')} · ${text(data, 'connection')}` };
   if (kind === 'HANDSHAKE') {
     const ok = flag(data, 'ok');
+    const serverName = textOrNull(data, 'server_name');
     return {
-      kind, title: `handshake ${ok ? 'done' : 'failed'}`, tone: ok ? 'plain' : 'error',
+      kind, title: `handshake ${ok ? 'done' : 'failed'}${serverName === null ? '' : ` with ${serverName}`}`, tone: ok ? 'plain' : 'error',
       note: `${formatDuration(number(data, 'latency_ms') * 1e6)} · ${text(data, 'library')}`,
     };
   }
