@@ -3,23 +3,26 @@
  * true and masking twice changes nothing. Each is named in the `secrets` of its event.
  *
  * Live, `http`, `sse` and `websocket` events and raw `tls` chunks come masked from the http
- * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio. A
+ * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio, whose
+ * chunks wait for the end of their line (`redact/stdio.ts`). A
  * replay asks it to mask derived events too, because their capture may have been
- * made without redaction. A secret that two stdio calls share is not seen.
+ * made without redaction.
  */
-import { map, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, TextEncoding, WebsocketData } from '../src/event.ts';
+import { Observable, type MonoTypeOperatorFunction, type SchedulerLike, type Subscription } from 'rxjs';
+import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, SecretMarks, TextEncoding, WebsocketData } from '../src/event.ts';
+import { LIMITS } from '../src/limits.ts';
 import { Counters } from '../src/stats.ts';
 import { optionBefore, rangesInArgument } from './redact/arguments.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
-import { rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
+import { createSecretLocator, locateSecrets, rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
 import { type Fingerprint, type MarkOptions, joinMarks, marksIn } from './redact/marks.ts';
+import { type StdioLimits, type StdioSecrets, createStdioSecrets } from './redact/stdio.ts';
 
 export { maskCommand } from './redact/arguments.ts';
 export { createSecretLocator, locateSecrets } from './redact/locate.ts';
 export type { Fingerprint } from './redact/marks.ts';
 
-const COUNTERS = ['masked_events', 'masked_secrets', 'secrets_unlisted'] as const;
+const COUNTERS = ['masked_events', 'masked_secrets', 'secrets_unlisted', 'stdio_lines_forgotten', 'stdio_held_full'] as const;
 export type RedactCounters = Counters<(typeof COUNTERS)[number]>;
 
 export function createRedactCounters(): RedactCounters {
@@ -33,24 +36,90 @@ export interface RedactOptions {
   readonly fingerprint?: Fingerprint;
   /** Mask `http`, `sse` and `websocket` events, too. */
   readonly derived?: boolean;
+  readonly limits?: Partial<StdioLimits>;
+  /** Lets chunks of stdio go although no event comes; without it only the time of events counts. */
+  readonly scheduler?: SchedulerLike | undefined;
 }
 
-export function redact({ enabled, counters = createRedactCounters(), fingerprint, derived = false }: RedactOptions): MonoTypeOperatorFunction<Event> {
-  if (!enabled) return (events) => events;
+export function redact(options: RedactOptions): MonoTypeOperatorFunction<Event> {
+  if (!options.enabled) return (events) => events;
+  return (source) => new Observable<Event>((subscriber) => {
+    const counters = options.counters ?? createRedactCounters();
+    const limits = { ...LIMITS, ...options.limits };
+    const mask = createMask(options, counters);
+    const locate = options.fingerprint === undefined ? locateSecrets : createSecretLocator(options.fingerprint);
+    const stdio = createStdioSecrets({
+      limits,
+      locate: (bytes) => locate('body', bytes),
+      count: (name, count) => counters.add(name, count),
+      emit(event, marks) {
+        subscriber.next(mask.named(event, marks));
+      },
+    });
+    const timer = ticking(options.scheduler, limits.stdioHeldMs / 2, stdio);
+    subscriber.add(() => timer.stop());
+    subscriber.add(source.subscribe({
+      next(event) {
+        if (stdio.isWaiting) stdio.expire(event.timestamp);
+        if (event.source === 'stdio') {
+          stdio.take(event);
+          timer.start();
+          return;
+        }
+        if (event.source === 'process' && event.data.event === 'EXIT') stdio.endProcess(event.process);
+        subscriber.next(mask.event(event));
+      },
+      error(cause: unknown) {
+        stdio.flush();
+        subscriber.error(cause);
+      },
+      complete() {
+        stdio.flush();
+        subscriber.complete();
+      },
+    }));
+  });
+}
+
+/** Ticks while anything waits. */
+function ticking(scheduler: SchedulerLike | undefined, periodMs: number, stdio: StdioSecrets): { start(): void; stop(): void } {
+  let next: Subscription | undefined;
+  const start = (): void => {
+    if (scheduler === undefined || next !== undefined || !stdio.isWaiting) return;
+    next = scheduler.schedule(() => {
+      next = undefined;
+      stdio.tick();
+      start();
+    }, periodMs);
+  };
+  return { start, stop: () => next?.unsubscribe() };
+}
+
+interface Mask {
+  event(event: Event): Event;
+  /** The same event, with names of what was masked in it. */
+  named<Named extends Event>(event: Named, marks: SecretMarks): Named;
+}
+
+function createMask({ fingerprint, derived = false }: RedactOptions, counters: RedactCounters): Mask {
   /** Of the event that is being masked. */
   const marks: string[] = [];
-  return map((event) => {
-    const before = counters.get('masked_secrets');
-    marks.length = 0;
-    const masked = maskEvent(event);
-    if (counters.get('masked_secrets') !== before) counters.add('masked_events');
-    return marks.length === 0 ? masked : named(masked);
-  });
+  return {
+    event(event) {
+      const before = counters.get('masked_secrets');
+      marks.length = 0;
+      const masked = maskEvent(event);
+      if (counters.get('masked_secrets') !== before) counters.add('masked_events');
+      return named(masked, marks);
+    },
+    named,
+  };
 
-  function named(event: Event): Event {
+  function named<Named extends Event>(event: Named, more: SecretMarks): Named {
+    if (more.length === 0) return event;
     const known = 'secrets' in event.data ? event.data.secrets ?? [] : [];
-    const secrets = joinMarks(known, marks, (count) => counters.add('secrets_unlisted', count));
-    return { ...event, data: { ...event.data, secrets } } as Event;
+    const secrets = joinMarks(known, more, (count) => counters.add('secrets_unlisted', count));
+    return { ...event, data: { ...event.data, secrets } } as Named;
   }
 
   function note(text: string, ranges: readonly SecretRange[], encoding: MarkOptions['encoding']): void {
@@ -64,10 +133,6 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
       case 'process':
         if (event.data.event !== 'EXEC') return event;
         return { ...event, data: maskExec(event.data) };
-      case 'stdio': {
-        const payload = maskBytes(event.data.payload);
-        return payload === event.data.payload ? event : { ...event, data: { ...event.data, payload } };
-      }
       case 'file':
         return maskFile(event);
       case 'readline': {
@@ -108,10 +173,9 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
   }
 
   /** The same bytes where there is no secret, else a masked copy. */
-  function maskBytes(payload: Uint8Array): Uint8Array {
-    const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  function maskBytes(bytes: Buffer): Buffer {
     const ranges = rangesInBytes(bytes);
-    if (ranges.length === 0) return payload;
+    if (ranges.length === 0) return bytes;
     const copy = Buffer.from(bytes);
     for (const { start, end } of ranges) copy.fill('*', start, end);
     note(bytes.toString('latin1'), ranges, 'latin1');
@@ -160,7 +224,7 @@ export function redact({ enabled, counters = createRedactCounters(), fingerprint
     if (body === null || encoding === 'utf8') return body === null ? null : maskText(body);
     const bytes = Buffer.from(body, 'base64');
     const masked = maskBytes(bytes);
-    return masked === bytes ? body : Buffer.from(masked).toString('base64');
+    return masked === bytes ? body : masked.toString('base64');
   }
 
   function maskHeaders(side: 'request' | 'response', list: HeaderList): Partial<HttpData> {

@@ -149,6 +149,14 @@ export const LIMITS = {
   mcpStreams: 4096,
   /** One JSON-RPC message; a tool may return a whole file. A longer one is passed over and counted. */
   mcpMessageBytes: 4 * MIB,
+  /**
+   * Chunks of stdio wait for the end of their line, in which a secret may go on: so many lines, so many bytes of one
+   * and of all, and so long, as the page promises half a second in all. What a line over its bytes goes on with is still looked at.
+   */
+  stdioOpenLines: 4096,
+  stdioLineBytes: 64 * KIB,
+  stdioHeldBytes: 16 * MIB,
+  stdioHeldMs: 100,
   /** Names of secrets that one event lists; what is masked beyond that is counted. */
   eventSecrets: 32,
   /** Requests of one process without a reply so far; the oldest is told as aborted and counted. */

@@ -96,7 +96,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
         http({ nextId, raw, recorded, keepOpaque: !options.redact, isNamed: recompute !== undefined, counters: httpCounters, ...secrets, ...clock }),
         // A capture has its calls already: secrets over the borders of chunks are masked in those alone.
         recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
-        redact({ enabled: options.redact, counters: redactCounters, fingerprint, derived: recompute !== undefined }),
+        redact({ enabled: options.redact, counters: redactCounters, fingerprint, derived: recompute !== undefined, ...clock }),
         options.redact ? identity : beginningWith(redactionNotice(nextId())),
         select({ sources, raw, ports }),
         where({ where: options.where ?? [], exclude: options.exclude ?? [], counters: whereCounters }),

@@ -1,7 +1,7 @@
 /** Secrets in a command line: by the option before them, or by what they are themselves. */
 import { maskRanges, type SecretRange } from './find.ts';
 import { rangesInHeader, rangesInText } from './locate.ts';
-import { HEADER_OPTION, SECRET_OPTION, USER_OPTION } from './rules.ts';
+import { COOKIE_OPTION, HEADER_OPTION, SECRET_OPTION, USER_OPTION } from './rules.ts';
 
 /** The same list, without its secrets. */
 export function maskCommand(argv: readonly string[]): readonly string[] {
@@ -18,6 +18,8 @@ export function rangesInArgument(option: string, argument: string): readonly Sec
   const colon = argument.indexOf(':');
   // Digits on both sides are a user and a group, as of docker.
   if (colon > 0 && USER_OPTION.test(option) && !/^\d+:\d+$/.test(argument)) return [{ start: colon + 1, end: argument.length }];
+  const equals = argument.indexOf('=');
+  if (equals > 0 && COOKIE_OPTION.test(option)) return [{ start: equals + 1, end: argument.length }];
   if (colon > 0 && HEADER_OPTION.test(option)) {
     const ranges = rangesInHeader(argument.slice(0, colon), argument.slice(colon + 1));
     return ranges.map(({ start, end }) => ({ start: start + colon + 1, end: end + colon + 1 }));

@@ -34,17 +34,19 @@ const HOOK = /\bhooks\.slack\.com\/(?:services|workflows|triggers)\//g;
 const NETRC = /\blogin[ \t]{1,8}[^\s]{1,256}\s{1,8}password[ \t]{1,8}/g;
 /** Alone on its line, and no word: `aws_secret_access_key = wJalr…`, `password: hunter2!`. */
 const LINE_VALUE = /(?=[^\s]{0,512}[\d+/=!@#$%^&])[\w+/=~!@#$%^&*.-]{8,4096}(?=$|[\r\n\\"])/y;
+/** `-u me:hunter2` of curl. Digits on both sides are a user and a group, as of docker. */
+const USER_OPTION = /(?:^|[\s"'])(?:-u|--(?:proxy-)?user)[ \t=]{1,8}["']?(?!\d{1,10}:\d{1,10}(?:\s|$))[^\s:"'/@]{1,64}:(?=[^\s/])/g;
 const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
 /** Not `Basic authentication`: a credential has more than letters, or many of them. */
 const CREDENTIAL = /\b(?:Bearer|Basic)[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})/gi;
 const BEFORE_VALUE: readonly { readonly hint: Hints; readonly pattern: RegExp }[] = [
   { hint: HINT.variable, pattern: VARIABLE }, { hint: HINT.parameter, pattern: PARAMETER }, { hint: HINT.credential, pattern: CREDENTIAL },
-  { hint: HINT.hook, pattern: HOOK }, { hint: HINT.netrc, pattern: NETRC },
+  { hint: HINT.hook, pattern: HOOK }, { hint: HINT.netrc, pattern: NETRC }, { hint: HINT.userOption, pattern: USER_OPTION },
 ];
 const KEY_BLOCK = /-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 const KEY_BLOCK_END = '-----END';
 /** An RSA key of 16384 bits is 12 KiB of base64. */
-const KEY_BLOCK_BYTES = 32_768;
+export const KEY_BLOCK_BYTES = 32_768;
 /** Header names that stand alone; any other is told by the dash before its last word. */
 const HEADER = /^(?:authorization|(?:set-)?cookie2?|api-?key)$/i;
 /** Where a value without quotes ends. */

@@ -17,6 +17,7 @@ const TRIGRAMS = {
   credential: ['rer', 'sic'],
   hook: ['k.c'],
   netrc: ['ssw'],
+  userOption: ['-u ', '-u\t', '-u=', '-us'],
   userInfo: ['://'],
   keyBlock: ['-be'],
   /** The name of a header. */

@@ -52,6 +52,7 @@ export const AUTH_SCHEME = /^(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey|AWS4-
 /** A command-line option whose value is the next argument. */
 export const SECRET_OPTION = new RegExp(`^--?[\\w-]{0,32}?${NAME}$`, 'i');
 
-/** Options of curl whose value is `user:password`, and those whose value is a header. */
+/** Options of curl whose value is `user:password`, a cookie (`name=value`, else the name of a file), a header. */
 export const USER_OPTION = /^(?:-u|--user|--proxy-user)$/;
+export const COOKIE_OPTION = /^-b$/;
 export const HEADER_OPTION = /^(?:-H|--header|--proxy-header)$/;

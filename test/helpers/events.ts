@@ -45,7 +45,7 @@ export function httpData() {
   } as const;
 }
 
-const ENDPOINT = {
+export const ENDPOINT = {
   family: 'ipv4', local: { address: '192.0.2.7', port: 40_000 }, remote: { address: '192.0.2.1', port: 443 }, socket: '4711',
 } as const;
 

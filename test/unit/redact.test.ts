@@ -99,6 +99,8 @@ describe('a body', () => {
     '[default]\naws_access_key_id = ‹AKIAIOSFODNN7EXAMPLE›\naws_secret_access_key = ‹wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY›\nregion = us-east-1\n',
     '{"text":"aws_secret_access_key = ‹wJalrXUtnFEMI/K7MDENG›\\nregion = x"}',
     'database:\n  user: me\n  password: ‹hunter2-hunter2›\n  name: stays\n',
+    `curl -u me:‹hunter2› --proxy-user 'you:‹hunter3›' https://h.test; docker run -u 1000:1000 x`,
+    '{"cmd":"curl --user=me:‹hunter2› h.test"}',
     'machine api.test login me password ‹hunter2›\n',
     'POST https://hooks.slack.com/services/‹T00000000/B00000000/abcdefghijkl› now',
     '‹ya29.a0AfH6SMBabcdefgh-ijkl› ‹GOCSPX-abcdefghijklmnopqrst› ‹1//0abcdefghijklmnopqrstuvwxyz›',
@@ -129,6 +131,7 @@ describe('the operator', () => {
     [['curl', '-H', 'x-api-key: abc', 'https://u:pw@h.test/?key=abc'], ['curl', '-H', 'x-api-key: ***', 'https://u:**@h.test/?key=***']],
     [['curl', '--header', 'X-My-Token: abc'], ['curl', '--header', 'X-My-Token: ***']],
     [['curl', '-u', 'me:secret'], ['curl', '-u', 'me:******']],
+    [['curl', '-b', 'sid=abc; a=b', '-b', 'cookies.txt'], ['curl', '-b', 'sid=********', '-b', 'cookies.txt']],
     [['sh', '-c', `K=${KEY} run`], ['sh', '-c', `K=${'*'.repeat(KEY.length)} run`]],
     [['docker', 'login', '--password-stdin'], ['docker', 'login', '--password-stdin']],
   ])('argv %j', async (argv, wanted) => {
@@ -223,7 +226,7 @@ describe('names of secrets', () => {
     const many = Array.from({ length: LIMITS.eventSecrets + 2 }, (_, number) => `API_KEY=secret${number} API_KEY=secret${number}`).join(' ');
     const counters = createRedactCounters();
     const [one, full, clean] = await run([
-      stdioEvent(chunk(Buffer.from(`${KEY} ${KEY}`))), stdioEvent(chunk(Buffer.from(many))), stdioEvent(chunk(Buffer.from('x'))),
+      stdioEvent(chunk(Buffer.from(`${KEY} ${KEY}\n`))), stdioEvent(chunk(Buffer.from(`${many}\n`))), stdioEvent(chunk(Buffer.from('x\n'))),
     ], { counters, fingerprint });
     expect((one as StdioEvent).data.secrets).toEqual([`anthropic:${fingerprint(Buffer.from(KEY))}`]);
     expect((full as StdioEvent).data.secrets).toHaveLength(LIMITS.eventSecrets);
@@ -258,7 +261,7 @@ describe('any input', () => {
 
   test.each([
     'a', ' ', '"', '\\', '-', ';', '&', '?a', '--a', '://', '://a:', 'token', 'token:', 'token="', 'token:\\"', '"token":"', 'Bearer ', 'sk-a',
-    'eyJ', 'eyJa.eyJ', '-----BEGIN PRIVATE KEY-----', '-----BEGIN ', 'A_KEY=', 'authorization: a ', 'cookie: ', '&key=', ':\\', '=\t ', 'AKIA',
+    'eyJ', 'eyJa.eyJ', '-----BEGIN PRIVATE KEY-----', '-----BEGIN ', 'A_KEY=', ' -u a:', 'authorization: a ', 'cookie: ', '&key=', ':\\', '=\t ', 'AKIA',
   ])('%j repeated to four megabytes is scanned in linear time', (unit) => {
     // Anything quadratic takes minutes at this size and so meets the time limit of a test, on a busy machine and on a fast one.
     const text = Buffer.from(unit.repeat(Math.ceil(4_000_000 / unit.length)));
