@@ -16,14 +16,15 @@ export type HeaderList = readonly (readonly [name: string | null, value: string 
 export type ExchangeState = 'complete' | 'aborted' | 'partial';
 
 /**
- * What is odd about an HTTP/1 message: programs on its way may read it differently, which is how
+ * What is odd about a message: programs on its way may read it differently, which is how
  * requests are smuggled past a proxy. analyzers/README.md says what each means and how it was read.
  */
 export type HttpFlag =
   | 'bare-carriage-return' | 'bare-line-feed' | 'mixed-line-ends' | 'folded-line' | 'space-before-colon' | 'bad-header-name' | 'line-without-colon'
   | 'length-with-transfer-coding' | 'lengths-differ' | 'length-repeated' | 'bad-length'
   | 'transfer-coding-in-http-1.0' | 'chunked-repeated' | 'chunked-not-last' | 'transfer-coding-without-chunked'
-  | 'chunk-extension' | 'chunk-size-padded' | 'chunk-size-overflow' | 'malformed-chunk';
+  | 'chunk-extension' | 'chunk-size-padded' | 'chunk-size-overflow' | 'malformed-chunk'
+  | 'transfer-coding-in-http-2' | 'connection-field-in-http-2';
 
 /** A response of status 1xx, which announces the real one. */
 export interface InterimResponse {

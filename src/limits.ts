@@ -42,9 +42,9 @@ export const LIMITS = {
   sessions: 4096,
   /** Processes above a root that are named; init systems and containers keep about ten. */
   ancestors: 64,
-  /** Descriptors of one process whose target text is kept; at it they are asked for anew. */
+  /** Descriptors of one process whose target text is kept, at it they are asked for anew; and that are looked at for what they lead to. More are counted. */
   descriptorsPerProcess: 1024,
-  /** Paths kept by inode, for processes that ended before their records were read; at it they are asked for anew, which a process that ended may no longer answer: its inode is told. */
+  /** Paths kept by inode, for processes that ended before their records were read; at it they are forgotten and counted: of a process that ended its inode is told then. */
   descriptorPaths: 4096,
   /** Ends of pipes, sockets and terminals with who is known to be there; the oldest is forgotten and counted. */
   peerEnds: 8192,

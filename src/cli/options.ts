@@ -91,7 +91,7 @@ const keep: OptionGroup = {
     new Option('--all-fds', 'stdio of every descriptor (default: those of --fds)'),
     valued('--max-bytes <size>', `of each call on a descriptor (default: ${formatSize(LIMITS.payloadBytesPerCall)}; the rest is counted)`, parseMaxBytes),
     new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
-    new Option('--no-redact', 'leave passwords and keys readable (default: they are masked before anything is written)'),
+    new Option('--no-redact', 'leave passwords and keys readable (default: as many * stand for them before anything is written)'),
     valued('--ring-size <size>', `buffer between kernel and collector, a power of two (default: ${formatSize(LIMITS.ringBytes)})`, parseRingSize),
   ],
 };

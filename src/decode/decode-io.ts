@@ -2,6 +2,7 @@
 import type { Direction, ReadlineEvent, StdioData, StdioEvent } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
+import { Counters } from '../stats.ts';
 import type { BootClock } from '../time.ts';
 import type { RecordView } from './record.ts';
 import { DIRECTION, HEADER, READLINE, RECORD_FLAG, SIZE, STDIO } from './layout.ts';
@@ -20,9 +21,12 @@ export interface IoDecoder {
   /** null when the record's own lengths contradict its size or its values are unknown. */
   stdio(record: RecordView): StdioEvent | null;
   readline(record: RecordView): ReadlineEvent | null;
+  counters(): Readonly<Record<string, number>>;
 }
 
 export function createIoDecoder({ clock, identity, readPath, peersOf }: Context): IoDecoder {
+  const counters = new Counters(['descriptors_forgotten']);
+
   function stdio(record: RecordView): StdioEvent | null {
     const { batch, view, offset, size, process } = record;
     const len = view.getUint32(offset + STDIO.len, true);
@@ -81,6 +85,14 @@ export function createIoDecoder({ clock, identity, readPath, peersOf }: Context)
     return descriptor;
   }
 
+  function remember(descriptors: Map<number, Descriptor>, fd: number, descriptor: Descriptor): void {
+    if (descriptors.size >= LIMITS.descriptorsPerProcess) {
+      counters.add('descriptors_forgotten', descriptors.size);
+      descriptors.clear();
+    }
+    descriptors.set(fd, descriptor);
+  }
+
   function readline({ batch, view, offset, size, process }: RecordView): ReadlineEvent | null {
     const len = view.getUint32(offset + READLINE.len, true);
     if (SIZE.readline_data + len > size) return null;
@@ -100,7 +112,7 @@ export function createIoDecoder({ clock, identity, readPath, peersOf }: Context)
     };
   }
 
-  return { stdio, readline };
+  return { stdio, readline, counters: () => counters.snapshot() };
 }
 
 export function directionOf(value: number): Direction | null {
@@ -112,9 +124,4 @@ function roleOf(fd: number): StdioData['role'] {
   if (fd === 1) return 'stdout';
   if (fd === 0) return 'stdin';
   return fd === 2 ? 'stderr' : 'other';
-}
-
-function remember(descriptors: Map<number, Descriptor>, fd: number, descriptor: Descriptor): void {
-  if (descriptors.size >= LIMITS.descriptorsPerProcess) descriptors.clear();
-  descriptors.set(fd, descriptor);
 }

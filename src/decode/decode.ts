@@ -156,7 +156,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     flush: joiner.flush,
     settle: () => files.settle(),
     counters: () => ({
-      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(), ...greetings.counters(),
+      ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(), ...greetings.counters(), ...io.counters(),
       sequence_gaps: sequences.missing(),
     }),
   };

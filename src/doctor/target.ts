@@ -26,9 +26,15 @@ export async function checkTarget(pid: number, privileged: boolean): Promise<rea
     if (kernelThread) return [missing(name, `${stat.comm} is a kernel thread: there is nothing to trace`, { fix: null, exit: 5 })];
     return [missing(name, `${stat.comm} may not be looked at by this user`, { fix: `sudo agentsight-ts doctor --pid ${pid}`, exit: 3 })];
   }
-  const ioUring = hasIoUring(pid) ? [note(`${name}: io_uring`, ioUringText(pid, stat.comm))] : [];
+  const ioUring = checkIoUring(name, pid, stat.comm);
   const watched = privileged ? [await watchTarget(pid)] : [];
   return [ok(name, `${stat.comm}, ${executable}`), ...(await checkTls(name, mappings)), ...watched, ...ioUring];
+}
+
+function checkIoUring(name: string, pid: number, comm: string): readonly Check[] {
+  let leftOut = 0;
+  if (hasIoUring(pid, (count) => (leftOut = count))) return [note(`${name}: io_uring`, ioUringText(pid, comm))];
+  return leftOut === 0 ? [] : [note(`${name}: io_uring`, `${leftOut} of its descriptors were not looked at`)];
 }
 
 async function checkTls(name: string, mappings: readonly MappedFile[]): Promise<readonly Check[]> {

@@ -216,7 +216,7 @@ class LiveCapture implements CaptureRunner {
     if (families.includes('process')) this.#emit(existing);
     for (const { pid } of existing) {
       readline?.lookAt(pid);
-      const entry = hasIoUring(pid) ? this.#processes.get(pid) : undefined;
+      const entry = hasIoUring(pid, descriptors.leaveOut) ? this.#processes.get(pid) : undefined;
       if (entry !== undefined) this.#noteIoUring(entry);
     }
     await Promise.all(existing.map((event) => tls?.lookAt(event.pid)));

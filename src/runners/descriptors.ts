@@ -6,18 +6,23 @@
  */
 import { readlinkSync, statSync } from 'node:fs';
 import { LIMITS } from '../limits.ts';
+import { Counters } from '../stats.ts';
 
 export interface Descriptors {
   /** null when neither the process nor another one's path leads there. */
   readPath(pid: number, fd: number, inode: bigint): string | null;
   /** Remembers where a process's standard streams lead, while it is known to run. */
   learn(pid: number): void;
+  /** So many descriptors of a process were not looked at. */
+  leaveOut(count: number): void;
+  counters(): Readonly<Record<string, number>>;
 }
 
 const STANDARD_STREAMS = [0, 1, 2];
 
 export function createDescriptors(): Descriptors {
   const paths = new Map<bigint, string>();
+  const counters = new Counters(['paths_forgotten', 'left_out']);
 
   function ask(pid: number, fd: number): { readonly inode: bigint; readonly path: string } | null {
     const link = `/proc/${pid}/fd/${fd}`;
@@ -30,7 +35,10 @@ export function createDescriptors(): Descriptors {
 
   function remember(inode: bigint, path: string): void {
     if (!path.startsWith('/')) return;
-    if (paths.size >= LIMITS.descriptorPaths) paths.clear();
+    if (paths.size >= LIMITS.descriptorPaths) {
+      counters.add('paths_forgotten', paths.size);
+      paths.clear();
+    }
     paths.set(inode, path);
   }
 
@@ -57,5 +65,7 @@ export function createDescriptors(): Descriptors {
         if (answer !== null) remember(answer.inode, answer.path);
       }
     },
+    leaveOut: (count) => counters.add('left_out', count),
+    counters: () => counters.snapshot(),
   };
 }

@@ -91,13 +91,14 @@ function createTls(capture: Capture, { addon, processes, onProbe }: OpenCaptureO
   });
 }
 
-export function captureStats({ capture, decoder, tls, peers, readline }: OpenCapture): StageStats[] {
+export function captureStats({ capture, decoder, descriptors, tls, peers, readline }: OpenCapture): StageStats[] {
   return [
     ...kernelStats(capture.kernelCounters()),
     { stage: 'addon', counters: { ...capture.counters() } },
     { stage: 'decoder', counters: decoder.counters() },
     ...(tls === null ? [] : [{ stage: 'tls targets', counters: tls.counters() }]),
     { stage: 'peers', counters: peers.counters() },
+    { stage: 'descriptors', counters: descriptors.counters() },
     ...(readline === null ? [] : [{ stage: 'readline targets', counters: readline.counters() }]),
   ];
 }

@@ -14,19 +14,24 @@ export interface OpenEnd {
 const OWNER_READS = 0o400;
 const OWNER_WRITES = 0o200;
 
+/** Told how many descriptors of a process were not looked at, beyond the limit. */
+type OnLeftOut = (count: number) => void;
+
 /** None for a process that is gone or may not be looked at. */
-export function openEnds(pid: number): readonly OpenEnd[] {
-  return descriptorsOf(pid).flatMap((fd) => endsOfLink(`/proc/${pid}`, fd).map((end) => ({ fd, end })));
+export function openEnds(pid: number, onLeftOut: OnLeftOut): readonly OpenEnd[] {
+  return descriptorsOf(pid, onLeftOut).flatMap((fd) => endsOfLink(`/proc/${pid}`, fd).map((end) => ({ fd, end })));
 }
 
 /** Whether it has made an io_uring, or was given one. */
-export function hasIoUring(pid: number): boolean {
-  return descriptorsOf(pid).some((fd) => readLink(`/proc/${pid}/fd/${fd}`) === 'anon_inode:[io_uring]');
+export function hasIoUring(pid: number, onLeftOut: OnLeftOut): boolean {
+  return descriptorsOf(pid, onLeftOut).some((fd) => readLink(`/proc/${pid}/fd/${fd}`) === 'anon_inode:[io_uring]');
 }
 
-function descriptorsOf(pid: number): readonly number[] {
+function descriptorsOf(pid: number, onLeftOut: OnLeftOut): readonly number[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).slice(0, LIMITS.descriptorsPerProcess).map(Number);
+    const names = readdirSync(`/proc/${pid}/fd`);
+    if (names.length > LIMITS.descriptorsPerProcess) onLeftOut(names.length - LIMITS.descriptorsPerProcess);
+    return names.slice(0, LIMITS.descriptorsPerProcess).map(Number);
   } catch {
     return [];
   }

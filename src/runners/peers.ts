@@ -43,9 +43,11 @@ const SAVED_MS = 250;
 
 export function createPeers({ identity, processes, nowMs = () => performance.now() }: PeersOptions): Peers {
   const ends = new Map<string, End>();
-  const counters = new Counters(['looks', 'deferred', 'unknown', 'forgotten', 'left_out']);
+  const counters = new Counters(['looks', 'deferred', 'unknown', 'forgotten', 'left_out', 'descriptors_left_out']);
   let savedMs = SAVED_MS;
   let savedAtMs = nowMs();
+
+  const leaveOut = (count: number): void => counters.add('descriptors_left_out', count);
 
   function endOf(name: string): End {
     const known = ends.get(name);
@@ -78,7 +80,7 @@ export function createPeers({ identity, processes, nowMs = () => performance.now
     const present = end.peers.flatMap((peer) => {
       const stat = readStat(peer.pid);
       if (stat === null || hasEnded(stat) || identity.processKeyOfTicks(stat.startTicks, stat.pid) !== peer.process) return [];
-      if (peer.evidence === 'held' && !openEnds(peer.pid).some((open) => open.fd === peer.fd && open.end === name)) return [];
+      if (peer.evidence === 'held' && !openEnds(peer.pid, leaveOut).some((open) => open.fd === peer.fd && open.end === name)) return [];
       return [stat.comm === peer.comm ? peer : { ...peer, comm: stat.comm }];
     });
     const kept = present.length > 0 ? present : end.peers.filter(({ evidence }) => evidence === 'used');
@@ -119,7 +121,7 @@ export function createPeers({ identity, processes, nowMs = () => performance.now
   }
 
   function holders(pid: number, name: string): StdioPeer[] {
-    const open = openEnds(pid).filter(({ end }) => end === name);
+    const open = openEnds(pid, leaveOut).filter(({ end }) => end === name);
     const stat = open.length === 0 ? null : readStat(pid);
     if (stat === null) return [];
     const key = identity.processKeyOfTicks(stat.startTicks, pid);

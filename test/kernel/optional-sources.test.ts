@@ -137,7 +137,7 @@ describeKernel('a program that uses io_uring', () => {
   test('is told of when it ran before the trace, and by doctor', async () => {
     const child = spawn(process.execPath, ['-e', program], { env, stdio: ['pipe', 'ignore', 'ignore'] });
     try {
-      await waitFor('the ring', () => hasIoUring(child.pid ?? 0));
+      await waitFor('the ring', () => hasIoUring(child.pid ?? 0, () => undefined));
       const run = startCapture({ pids: [child.pid ?? 0], families: ['process'] });
       await run.ready;
       expect(run.runner.ioUringLines()).toEqual([expect.stringContaining(`pid ${child.pid} (node) uses io_uring`)]);

@@ -224,6 +224,22 @@ describe('the decoder', () => {
     expect(asked).toEqual([1n, 2n]);
   });
 
+  test('descriptors beyond the limit are asked for anew, and counted', () => {
+    const asked: number[] = [];
+    const { decoder } = setUp((_pid, fd) => {
+      asked.push(fd);
+      return `/tmp/${fd}`;
+    });
+    const write = (fd: number) => stdioRecord({ pid: 5, fd, mode: REGULAR, inode: BigInt(fd), payload: Buffer.from('x') });
+    const fds = Array.from({ length: LIMITS.descriptorsPerProcess }, (_, fd) => fd);
+    decoder.decode(Buffer.concat(fds.map(write)));
+    expect(decoder.counters()).toMatchObject({ descriptors_forgotten: 0 });
+    const [, again] = decoder.decode(Buffer.concat([write(LIMITS.descriptorsPerProcess), write(0)]));
+    expect(decoder.counters()).toMatchObject({ descriptors_forgotten: LIMITS.descriptorsPerProcess });
+    expect(again?.data).toMatchObject({ target: '/tmp/0' });
+    expect(asked.filter((fd) => fd === 0)).toHaveLength(2);
+  });
+
   test('a pid given out again is another process', () => {
     const { decoder } = setUp();
     const payload = Buffer.from('x');

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { pipeEnds, type Use } from '../../src/decode/peer.ts';
 import type { ProcessEntry } from '../../src/decode/process-table.ts';
@@ -55,6 +56,19 @@ test('ends beyond the limit are forgotten, and counted', () => {
   expect(peers.counters()).toMatchObject({ forgotten: LIMITS.peerEnds, looks: 1, deferred: LIMITS.peerEnds - 1 });
 });
 
+test('of a process with very many descriptors so many are looked at, and the others counted', () => {
+  const MORE = 50;
+  const opened: number[] = [];
+  try {
+    for (let count = 0; count < LIMITS.descriptorsPerProcess + MORE; count++) opened.push(openSync('/dev/null', 'r'));
+    let leftOut = 0;
+    openEnds(process.pid, (count) => (leftOut = count));
+    expect(leftOut).toBeGreaterThanOrEqual(MORE);
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+});
+
 test('/proc names who holds the other end, until it is closed', async () => {
   // Node makes pairs of sockets: a shell between us makes a pipe.
   const outer = spawn('/bin/sh', ['-c', 'cat | cat'], { stdio: ['pipe', 'ignore', 'ignore'] });
@@ -80,9 +94,9 @@ test('/proc names who holds the other end, until it is closed', async () => {
 function findPipe(shell: number): Promise<{ readonly inode: string; readonly writer: number }> {
   return waitFor('the pipeline', () => {
     for (const { pid, comm } of listProcesses().filter(({ ppid }) => ppid === shell)) {
-      const end = openEnds(pid).find(({ fd, end: name }) => fd === 1 && name.endsWith('write'));
+      const end = openEnds(pid, () => undefined).find(({ fd, end: name }) => fd === 1 && name.endsWith('write'));
       const inode = /\[(\d+)\]/.exec(end?.end ?? '')?.[1];
-      if (comm === 'cat' && inode !== undefined && openEnds(shell).every(({ end: name }) => !name.includes(inode))) return { inode, writer: pid };
+      if (comm === 'cat' && inode !== undefined && openEnds(shell, () => undefined).every(({ end: name }) => !name.includes(inode))) return { inode, writer: pid };
     }
     return undefined;
   });

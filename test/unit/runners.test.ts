@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { createProcessTable } from '../../src/decode/process-table.ts';
 import { AgentsightError } from '../../src/errors.ts';
 import { NO_SELECTION } from '../../src/addon.ts';
 import { createIdentity } from '../../src/identity.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { commandFiles } from '../../src/runners/command-files.ts';
 import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
@@ -103,6 +104,24 @@ describe('/proc', () => {
     closeSync(fd);
     rmSync(path);
     expect(descriptors.readPath(gone, 1, inode)).toBeNull();
+  });
+
+  test('paths of descriptors beyond the limit are forgotten, and counted', () => {
+    const descriptors = createDescriptors();
+    const ask = (index: number): string | null => {
+      const fd = openSync(join(folder, String(index)), 'w');
+      try {
+        return descriptors.readPath(process.pid, fd, fstatSync(fd, { bigint: true }).ino);
+      } finally {
+        closeSync(fd);
+      }
+    };
+    for (let index = 0; index < LIMITS.descriptorPaths; index++) ask(index);
+    expect(descriptors.counters()).toMatchObject({ paths_forgotten: 0 });
+    expect(ask(LIMITS.descriptorPaths)).toBe(join(folder, String(LIMITS.descriptorPaths)));
+    expect(descriptors.counters()).toMatchObject({ paths_forgotten: LIMITS.descriptorPaths });
+    descriptors.leaveOut(3);
+    expect(descriptors.counters()).toMatchObject({ left_out: 3 });
   });
 
   test('a mapped file can be opened where it says', () => {
