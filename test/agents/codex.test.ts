@@ -67,7 +67,7 @@ describeAgents('what Codex says and hears is seen byte for byte', () => {
       folder,
     });
     expect(seen.output).toContain(ANSWER);
-    expectWhole(seen, recorder, { path: program, library: 'rustls', functions: ['EVP_AEAD_CTX_open', 'EVP_AEAD_CTX_seal'] });
+    expectWhole(seen, recorder, { row: 'rustls with AWS-LC: Codex', path: program, library: 'rustls', functions: ['EVP_AEAD_CTX_open', 'EVP_AEAD_CTX_seal'] });
     const asked = conversations(seen.events).find(({ written }) => written.includes(PROMPT));
     expect(asked?.written.toString('latin1')).toMatch(/^POST \/v1\/responses/);
     expect(asked?.read.toString('latin1')).toContain('event: response.completed');

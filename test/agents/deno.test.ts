@@ -46,6 +46,6 @@ describeAgents('what Deno says and hears is seen byte for byte', () => {
       folder,
     });
     expect(seen.output).toContain(`${BODY.length + 5 * 'data: 0\n\n'.length}\n`);
-    expectWhole(seen, recorder, { path: program, library: 'rustls', functions: ['EVP_AEAD_CTX_open', 'EVP_AEAD_CTX_seal'] });
+    expectWhole(seen, recorder, { row: 'rustls with AWS-LC: Deno', path: program, library: 'rustls', functions: ['EVP_AEAD_CTX_open', 'EVP_AEAD_CTX_seal'] });
   });
 });

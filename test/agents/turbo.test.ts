@@ -61,7 +61,7 @@ describeAgents('what Turborepo says and hears is seen byte for byte', () => {
       folder,
     });
     expect(seen.output).toContain('1 successful');
-    expectWhole(seen, recorder, { path: program, library: 'rustls', functions: ['aes_gcm_open', 'aes_gcm_seal'] });
+    expectWhole(seen, recorder, { row: 'rustls with ring 0.17: Turborepo', path: program, library: 'rustls', functions: ['aes_gcm_open', 'aes_gcm_seal'] });
     expect(conversations(seen.events).some(({ written }) => written.includes('PUT /v8/artifacts/'))).toBe(true);
   });
 });

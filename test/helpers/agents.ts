@@ -2,9 +2,10 @@
 import { readFileSync, openSync, closeSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { beforeAll, expect } from 'vitest';
-import type { Event, TlsLibrary } from '../../src/event.ts';
+import type { Event, ProbeMethod, TlsLibrary } from '../../src/event.ts';
 import type { TempDir } from './files.ts';
-import { captureCommand, command, conversations } from './live-capture.ts';
+import { captureCommand, command, conversations, type CaptureTestOptions } from './live-capture.ts';
+import { expectRow } from './matrix.ts';
 import { describeGuests } from './privilege.ts';
 import { seenConnections } from './tls-clients.ts';
 import type { TlsRecorder } from './tls-recorder.ts';
@@ -27,6 +28,7 @@ export interface AgentRun {
   readonly env: Readonly<Record<string, string>>;
   /** Home and working directory; what it prints goes here. */
   readonly folder: TempDir;
+  readonly families?: CaptureTestOptions['families'];
 }
 
 export interface AgentSeen {
@@ -35,7 +37,7 @@ export interface AgentSeen {
 }
 
 /** Runs it from its start to its end, which must be a good one. */
-export async function captureAgent({ program, args, env, folder }: AgentRun): Promise<AgentSeen> {
+export async function captureAgent({ program, args, env, folder, families = ['process', 'tls'] }: AgentRun): Promise<AgentSeen> {
   const output = folder.file('output');
   const descriptor = openSync(output, 'w');
   try {
@@ -44,7 +46,7 @@ export async function captureAgent({ program, args, env, folder }: AgentRun): Pr
       env: { PATH: process.env['PATH'], HOME: folder.path, TMPDIR: folder.path, ...env },
       stdio: ['ignore', descriptor, descriptor],
     });
-    const { events, runner } = await captureCommand(launch, { families: ['process', 'tls'] });
+    const { events, runner } = await captureCommand(launch, { families });
     const printed = readFileSync(output, 'utf8');
     expect(await runner.exit, printed).toMatchObject({ exitCode: 0 });
     return { events, output: printed };
@@ -54,17 +56,21 @@ export async function captureAgent({ program, args, env, folder }: AgentRun): Pr
 }
 
 export interface Expected {
+  /** Of the table of what is captured, where it has one. */
+  readonly row?: string;
   /** In which file the functions were found, maybe with those of another library. */
   readonly path: string;
   readonly functions: readonly string[];
   /** Through which all bytes went. */
   readonly library: TlsLibrary;
+  /** How they were found. */
+  readonly method?: ProbeMethod;
 }
 
-/** Its functions were found by a locator, and every byte of every connection was seen once, in its direction, at the server's port. */
-export function expectWhole({ events }: AgentSeen, { connections, port }: TlsRecorder, { path, library, functions }: Expected): void {
+/** Its functions were found by a locator or as is said, and every byte of every connection was seen once, in its direction, at the server's port. */
+export function expectWhole({ events }: AgentSeen, { connections, port }: TlsRecorder, { row, path, library, functions, method = 'locator' }: Expected): void {
   expect(events.flatMap((event) => (event.source === 'probe' && event.data.path === path ? [event.data] : []))).toEqual([
-    expect.objectContaining({ status: 'attached', method: 'locator', functions: expect.arrayContaining([...functions]) }),
+    expect.objectContaining({ status: 'attached', method, functions: expect.arrayContaining([...functions]) }),
   ]);
   const carried = connections
     .map(({ received, sent }) => ({ written: Buffer.concat(received), read: Buffer.concat(sent) }))
@@ -78,6 +84,7 @@ export function expectWhole({ events }: AgentSeen, { connections, port }: TlsRec
     expect(new Set(seen.endpoints.map((endpoint) => endpoint?.remote.port))).toEqual(new Set([port]));
   }
   expect(events.filter(({ source }) => source === 'loss')).toEqual([]);
+  if (row !== undefined) expectRow(row, events, path);
 }
 
 interface Bytes {

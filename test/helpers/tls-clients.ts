@@ -72,7 +72,7 @@ export interface SeenConnection {
   /** Of each chunk, in order. */
   readonly endpoints: (Endpoint | null)[];
   readonly told: { readonly endpoint: Endpoint; readonly evidence: string }[];
-  readonly handshakes: { readonly ok: boolean; readonly latencyMs: number }[];
+  readonly handshakes: { readonly ok: boolean; readonly latencyMs: number; readonly serverName: string | null; readonly alpn: readonly string[] }[];
   readonly libraries: Set<string>;
   closed: boolean;
 }
@@ -94,7 +94,7 @@ export function seenConnections(events: readonly Event[]): SeenConnection[] {
         break;
       }
       case 'ENDPOINT': known.told.push(data); break;
-      case 'HANDSHAKE': known.handshakes.push({ ok: data.ok, latencyMs: data.latency_ms }); break;
+      case 'HANDSHAKE': known.handshakes.push({ ok: data.ok, latencyMs: data.latency_ms, serverName: data.server_name, alpn: data.alpn }); break;
       case 'CLOSE': known.closed = true; break;
     }
   }

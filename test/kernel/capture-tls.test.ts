@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, openSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { systemTlsLibraries } from '../../src/runners/tls-system.ts';
 import { captureCommand, command, conversations, endChild, startCapture, tlsEvents } from '../helpers/live-capture.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
+import { expectRow, installedOpenSsl } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
 import { waitFor } from '../helpers/wait.ts';
@@ -24,12 +23,6 @@ beforeEach(async () => {
   server = await startRawTlsServer(BODY);
 });
 afterEach(() => server.close());
-
-function installedOpenssl(): string {
-  const found = systemTlsLibraries().find((path) => basename(path) === 'libssl.so.3');
-  if (found === undefined) throw new Error('no libssl.so.3 is installed');
-  return found;
-}
 
 /** What each client said and heard, as the server has it. */
 function expectWhole(events: Parameters<typeof conversations>[0], clients = 1): void {
@@ -67,7 +60,7 @@ describeKernel('TLS, 200 KB each way, is seen byte for byte', () => {
     expectWhole(events);
     expect(runner.tlsReport()).toMatchObject([{ comm: 'curl', root: true, state: 'captured', reason: null }]);
     expect(events).toContainEqual(expect.objectContaining({
-      source: 'probe', data: expect.objectContaining({ library: 'openssl', status: 'attached', path: installedOpenssl() }),
+      source: 'probe', data: expect.objectContaining({ library: 'openssl', status: 'attached', path: installedOpenSsl() }),
     }));
   });
 
@@ -111,7 +104,7 @@ describeKernel('TLS, 200 KB each way, is seen byte for byte', () => {
 
 describeKernel('a TLS library', () => {
   test('that is not the installed one is found when a running program loads it', async () => {
-    copyFileSync(installedOpenssl(), folder.file('libssl.so.3'));
+    copyFileSync(installedOpenSsl(), folder.file('libssl.so.3'));
     const program = `import sys\nprint("up", flush=True)\ninput()\nimport ssl\nprint("loaded", flush=True)\ninput()\n${PYTHON}`;
     const child = spawn('/usr/bin/python3', ['-c', program, `https://localhost:${server.port}/`, folder.file('body')], {
       stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, LD_LIBRARY_PATH: folder.path },
@@ -127,6 +120,7 @@ describeKernel('a TLS library', () => {
       child.stdin.write('\n');
       await run.done;
       expectWhole(run.events);
+      expectRow('OpenSSL, loaded late', run.events, folder.file('libssl.so.3'));
       expect(run.events.some((event) => event.source === 'process')).toBe(false);
     } finally {
       await endChild(child);

@@ -10,6 +10,7 @@ import { framesOf } from '../frames.ts';
 import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, endChild, startCapture } from '../helpers/live-capture.ts';
 import { exchanges, netData } from '../helpers/net.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
 
@@ -61,6 +62,7 @@ describeKernel('HTTP/2 in plain text', () => {
     const { port } = await startServer('serve');
     const events = await ofClient(...curl('--http2-prior-knowledge', '--data-binary', `@${folder.file('body')}`, `http://127.0.0.1:${port}/post`));
     expect(told(events)).toMatchObject([{ ...posted, role: 'client', url: `http://127.0.0.1:${port}/post`, endpoint: { remote: { port } } }]);
+    expectRow('plain HTTP/2: curl', events);
   });
 
   test('by prior knowledge, of a server, which speaks first: Node', async () => {
@@ -68,6 +70,7 @@ describeKernel('HTTP/2 in plain text', () => {
     const events = await ofServer(server, ...curl('--http2-prior-knowledge', '--data-binary', `@${folder.file('body')}`, `http://127.0.0.1:${server.port}/post`));
     expect(told(events)).toMatchObject([{ ...posted, role: 'server', endpoint: { local: { port: server.port } } }]);
     expect(netData(events, 'CLOSE')).toMatchObject([{ speaks: 'http' }]);
+    expectRow('plain HTTP/2: a server of Node', events);
   });
 
   // Of the head of the frame that tells it, the first call reads so many bytes.

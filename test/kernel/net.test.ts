@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NetSocket } from '../../src/event.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, endChild, startCapture, type CaptureTestOptions, type RunningCapture } from '../helpers/live-capture.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { bytesOf, exchanges, netData, netEvents, startPlainServer, story, type PlainServer } from '../helpers/net.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
@@ -59,6 +60,7 @@ describeKernel('plain HTTP of a client', () => {
     });
     expect(story(capture.events, isTcp)).toEqual(['connect', 'close']);
     await expectSameBytes(capture, server, 1);
+    expectRow('plain HTTP: curl', capture.events);
   });
 
   test('curl over IPv6', async () => {

@@ -10,6 +10,7 @@ import { instructionLength } from '../../src/runners/locate/x86-length.ts';
 import { CERTIFICATE_PROGRAM, tempDir, type TempDir } from '../helpers/files.ts';
 import { buildGo, GO_BUILDS } from '../helpers/go.ts';
 import { captureCommand, command, conversations, tlsEvents, type Conversation } from '../helpers/live-capture.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
 
@@ -33,12 +34,6 @@ async function run(build: string, args: readonly string[]): Promise<{ events: re
   const output = readFileSync(folder.file('output'), 'utf8');
   expect(await runner.exit, output).toMatchObject({ exitCode: 0 });
   return { events, output };
-}
-
-function expectMethod(events: readonly Event[], build: string): void {
-  expect(events).toContainEqual(expect.objectContaining({
-    source: 'probe', data: expect.objectContaining({ path: programs.get(build), library: 'go', status: 'attached', method: 'pclntab' }),
-  }));
 }
 
 function endpoints(events: readonly Event[]): { readonly local: number | null; readonly remote: number | null; readonly evidence: string }[] {
@@ -115,7 +110,7 @@ describeKernel('of a Go program', () => {
 
     test('200 KB each way are seen byte for byte, at the right port', async () => {
       const { events } = await run(name, ['post', `https://127.0.0.1:${server.port}/upload`, folder.file('body')]);
-      expectMethod(events, name);
+      expectRow('Go, with symbols, stripped, PIE', events, programs.get(name));
       expect(server.connections).toHaveLength(1);
       const [seen, ...others] = conversations(events);
       expect(others).toEqual([]);
@@ -128,6 +123,7 @@ describeKernel('of a Go program', () => {
     test('client and server agree over HTTP/1.1, many goroutines at once', async () => {
       const { events, output } = await run(name, ['http', folder.file('cert.pem'), folder.file('key.pem'), folder.file('body'), String(EXCHANGES)]);
       const port = Number(/port (\d+)/.exec(output)?.[1]);
+      expectRow('Go: HTTP/1.1', events, programs.get(name));
       expect(output.match(/HTTP\/1\.1 200000/g)).toHaveLength(EXCHANGES);
       const seen = pairs(events);
       const paths = seen.map(([client]) => /POST (\/exchange\/\d+) /.exec(client.written.toString('latin1', 0, 100))?.[1]);
@@ -142,6 +138,7 @@ describeKernel('of a Go program', () => {
 
     test('client and server agree over HTTP/2, many streams at once', async () => {
       const { events, output } = await run(name, ['http2', folder.file('cert.pem'), folder.file('key.pem'), folder.file('body'), String(EXCHANGES)]);
+      expectRow('Go: HTTP/2', events, programs.get(name));
       expect(output.match(/HTTP\/2\.0 200000/g)).toHaveLength(EXCHANGES);
       const seen = pairs(events);
       expect(seen).toHaveLength(1);

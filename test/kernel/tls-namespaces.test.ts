@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event, ProbeData } from '../../src/event.ts';
 import { CERTIFICATE_PROGRAM, tempDir, type TempDir } from '../helpers/files.ts';
 import { command, conversations, startCapture, type RunningCapture } from '../helpers/live-capture.ts';
+import { expectRow, installedOpenSsl } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { waitFor } from '../helpers/wait.ts';
 
@@ -99,6 +100,7 @@ describeKernel('TLS in namespaces of its own', () => {
       place: expect.stringMatching(/^\/proc\/\d+\/root\/.*\/libssl\.so\.3$/),
     }]);
     expect(hooked[0]?.place).toContain(hooked[0]?.path);
+    expectRow('own root, mount, network and pid namespaces', capture.events, hooked[0]?.path);
     expect(capture.runner.tlsReport().filter(({ comm }) => comm === 'curl')).toMatchObject([{ state: 'captured', libraries: expect.arrayContaining([hooked[0]?.path]) }]);
   });
 
@@ -106,5 +108,6 @@ describeKernel('TLS in namespaces of its own', () => {
     const capture = await run(IN_OWN_NETWORK, (events) => events.some(({ comm }) => comm === 'openssl'));
     expectWhole(capture);
     expect(placed(capture.events)).toEqual([]);
+    expectRow('own namespaces, files of the machine', capture.events, installedOpenSsl());
   });
 });

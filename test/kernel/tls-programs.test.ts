@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { Event } from '../../src/event.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, type CaptureTestOptions } from '../helpers/live-capture.ts';
+import { expectRow, installedOpenSsl } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
 import { seenConnections, type SeenConnection } from '../helpers/tls-clients.ts';
@@ -15,6 +16,7 @@ import { startTlsRecorder, type TlsRecorder } from '../helpers/tls-recorder.ts';
 
 /** No two 16 KiB records of it are alike, so that a repeated or missing part shows. */
 const BODY = Buffer.from(Array.from({ length: 8000 }, (_, line) => `${String(line).padStart(9, '0')}\n`).join(''));
+const GNUTLS = /libgnutls\.so/;
 const FAMILIES = { families: ['process', 'tls'] } as const satisfies CaptureTestOptions;
 
 /** The connections that carried something, in the order of their beginning. */
@@ -23,6 +25,9 @@ function used(events: readonly Event[]): SeenConnection[] {
 }
 
 interface Expected {
+  /** Of the table of what is captured, and in which file it was hooked. */
+  readonly row: string;
+  readonly file: string | RegExp;
   readonly library: string;
   readonly port: number;
   readonly evidence: 'proven' | 'inferred';
@@ -30,7 +35,7 @@ interface Expected {
   readonly handshake?: boolean;
 }
 
-function expectAbout(connection: SeenConnection | undefined, { library, port, evidence, handshake = true }: Expected): void {
+function expectAbout(connection: SeenConnection | undefined, { library, port, evidence, handshake = true }: Omit<Expected, 'row' | 'file'>): void {
   expect([...connection?.libraries ?? []]).toEqual([library]);
   expect(connection?.told).toMatchObject([{ endpoint: { family: 'ipv4', remote: { address: '127.0.0.1', port } }, evidence }]);
   expect(connection?.endpoints.every((endpoint) => endpoint === connection.told[0]?.endpoint)).toBe(true);
@@ -96,27 +101,29 @@ describeKernel('the plaintext of a program is seen whole, once, and at its endpo
     expect(connections[0]?.read).toBe(server.connections[0]?.sent.toString('latin1'));
     expectAbout(connections[0], { ...expected, port: server.port });
     expect(events.filter(({ source }) => source === 'loss')).toEqual([]);
+    expectRow(expected.row, events, expected.file);
   }
 
-  const openssl = { library: 'openssl', evidence: 'proven' } as const;
+  const openssl = (row: string) => ({ row, library: 'openssl', evidence: 'proven', file: installedOpenSsl() } as const);
 
-  test('curl', () => expectProgram('curl', ['-sk', '--http1.1', url()], openssl));
+  test('curl', () => expectProgram('curl', ['-sk', '--http1.1', url()], openssl('OpenSSL, shared: curl')));
   test('openssl s_client', () =>
-    expectProgram('openssl', ['s_client', '-quiet', '-connect', `localhost:${server.port}`], { ...openssl, handshake: false }, { input: 'request' }));
-  test('Python', () => expectProgram('/usr/bin/python3', ['-c', PYTHON, url()], openssl));
+    expectProgram('openssl', ['s_client', '-quiet', '-connect', `localhost:${server.port}`], { ...openssl('OpenSSL, shared: openssl s_client'), handshake: false }, { input: 'request' }));
+  test('Python', () => expectProgram('/usr/bin/python3', ['-c', PYTHON, url()], openssl('OpenSSL, shared: Python')));
   test('Python with asyncio, over memory', () =>
-    expectProgram('/usr/bin/python3', ['-c', ASYNCIO, String(server.port)], { ...openssl, evidence: 'inferred' }));
-  test('Ruby', () => expectProgram('/usr/bin/ruby', ['-e', RUBY, url()], openssl));
-  test('Perl', () => expectProgram('/usr/bin/perl', ['-e', PERL, String(server.port)], openssl));
-  test('PHP', () => expectProgram('/usr/bin/php', ['-r', PHP, url()], openssl));
+    expectProgram('/usr/bin/python3', ['-c', ASYNCIO, String(server.port)], { ...openssl('OpenSSL, shared: Python with asyncio'), evidence: 'inferred' }));
+  test('Ruby', () => expectProgram('/usr/bin/ruby', ['-e', RUBY, url()], openssl('OpenSSL, shared: Ruby')));
+  test('Perl', () => expectProgram('/usr/bin/perl', ['-e', PERL, String(server.port)], openssl('OpenSSL, shared: Perl')));
+  test('PHP', () => expectProgram('/usr/bin/php', ['-r', PHP, url()], openssl('OpenSSL, shared: PHP')));
   test('wget, by GnuTLS', () =>
-    expectProgram('wget', ['-q', '--no-check-certificate', '-O', '/dev/null', url()], { library: 'gnutls', evidence: 'proven' }));
+    expectProgram('wget', ['-q', '--no-check-certificate', '-O', '/dev/null', url()], { row: 'GnuTLS: wget', file: GNUTLS, library: 'gnutls', evidence: 'proven' }));
   test('gnutls-cli', () =>
-    expectProgram('gnutls-cli', ['--insecure', '-p', String(server.port), 'localhost'], { library: 'gnutls', evidence: 'proven' }, { input: 'request' }));
+    expectProgram('gnutls-cli', ['--insecure', '-p', String(server.port), 'localhost'],
+      { row: 'GnuTLS: gnutls-cli', file: GNUTLS, library: 'gnutls', evidence: 'proven' }, { input: 'request' }));
   test('tstclnt, by NSS, and nothing of its other files', () =>
     expectProgram(
       'tstclnt', ['-4', '-h', 'localhost', '-p', String(server.port), '-o', '-d', `sql:${folder.path}`],
-      { library: 'nss', evidence: 'proven', handshake: false }, { input: 'request' },
+      { row: 'NSS: tstclnt', file: /libnspr4\.so/, library: 'nss', evidence: 'proven', handshake: false }, { input: 'request' },
     ));
 });
 
@@ -145,7 +152,7 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
     recorder = null;
   });
 
-  async function expectNode(program: string, started: TlsRecorder, lastBytes = 0): Promise<string> {
+  async function expectNode(row: string, program: string, started: TlsRecorder, lastBytes = 0): Promise<string> {
     recorder = started;
     const args = [...(program === NODE_FETCH ? ['--input-type=module'] : []), '-e', program, `https://localhost:${started.port}/`];
     const launch = command(process.execPath, args, { env: { ...process.env, NODE_EXTRA_CA_CERTS: started.certPath } });
@@ -158,6 +165,7 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
     expectSame(connections[0]?.written, Buffer.concat(received).toString('latin1'), lastBytes);
     expectSame(connections[0]?.read, Buffer.concat(sent).toString('latin1'), lastBytes);
     expectAbout(connections[0], { library: 'openssl', evidence: 'inferred', port: started.port });
+    expectRow(row, events, process.execPath);
     return connections[0]?.written ?? '';
   }
 
@@ -177,15 +185,15 @@ describeKernel('what Node says and hears is seen byte for byte', () => {
   }
 
   test('https, with a reply in parts', async () => {
-    await expectNode(NODE_HTTPS, await startTlsRecorder(createServer((_request, response) => void stream(response))));
+    await expectNode('Node: https', NODE_HTTPS, await startTlsRecorder(createServer((_request, response) => void stream(response))));
   });
 
   test('fetch, with a reply in parts', async () => {
-    await expectNode(NODE_FETCH, await startTlsRecorder(createServer((_request, response) => void stream(response))));
+    await expectNode('Node: fetch', NODE_FETCH, await startTlsRecorder(createServer((_request, response) => void stream(response))));
   });
 
   test('http2, three streams', async () => {
     const plain = createHttp2Server((_request, response) => void response.end(BODY));
-    expect(await expectNode(NODE_HTTP2, await startTlsRecorder(plain, { alpn: ['h2'] }), LAST_FRAMES_BYTES)).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
+    expect(await expectNode('Node: http2', NODE_HTTP2, await startTlsRecorder(plain, { alpn: ['h2'] }), LAST_FRAMES_BYTES)).toMatch(new RegExp(`^${PREFACE.replaceAll('*', '\\*')}`));
   });
 });

@@ -4,6 +4,7 @@ import { copyFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, conversations, tlsEvents } from '../helpers/live-capture.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
 
@@ -26,19 +27,20 @@ afterEach(() => server.close());
 
 describeKernel('a program with OpenSSL inside is seen whole', () => {
   test.each([
-    ['with-symbols', 'plain', 'internal'],
-    ['with-symbols', 'ex', 'internal'],
-    ['stripped', 'plain', 'locator'],
-    ['stripped', 'ex', 'locator'],
-  ])('%s, through the %s functions', async (name, functions, method) => {
+    ['with-symbols', 'plain', 'OpenSSL, linked in, with symbols'],
+    ['with-symbols', 'ex', 'OpenSSL, linked in, with symbols'],
+    ['stripped', 'plain', 'OpenSSL, linked in, stripped'],
+    ['stripped', 'ex', 'OpenSSL, linked in, stripped'],
+  ])('%s, through the %s functions', async (name, functions, row) => {
     const { events, runner } = await captureCommand(command(folder.file(name), [String(server.port), functions]));
     expect(await runner.exit).toMatchObject({ exitCode: 0 });
     const [connection] = server.connections;
     expect(conversations(events)).toEqual([{ comm: name, written: connection?.received, read: connection?.sent }]);
     expect(new Set(tlsEvents(events).flatMap(({ data }) => (data.event === 'DATA' ? [data.library] : [])))).toEqual(new Set(['openssl']));
+    expectRow(row, events, folder.file(name));
     const probes = events.flatMap((event) => (event.source === 'probe' && event.data.path === folder.file(name) ? [event.data] : []));
     expect(probes).toEqual([expect.objectContaining({
-      library: 'openssl', status: 'attached', method, build_id: expect.stringMatching(/^[0-9a-f]{40}$/),
+      library: 'openssl', status: 'attached', build_id: expect.stringMatching(/^[0-9a-f]{40}$/),
       functions: expect.arrayContaining(['ssl_read_internal', 'ssl_write_internal']),
     })]);
     expect(probes[0]?.steps[0]).toMatchObject({ step: 'symbols' });

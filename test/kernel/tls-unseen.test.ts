@@ -10,6 +10,7 @@ import type { Event, ProbeEvent } from '../../src/event.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { CERTIFICATE_PROGRAM, programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, endChild, startCapture, tlsEvents, type CaptureTestOptions, type RunningCapture } from '../helpers/live-capture.ts';
+import { expectRow } from '../helpers/matrix.ts';
 import { netEvents } from '../helpers/net.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
@@ -54,6 +55,7 @@ describeKernel('TLS of which no plaintext is seen', () => {
     expect(await capture.runner.exit).toMatchObject({ exitCode: 0 });
     expectTold(capture, 'stripped', 'unrecognised', new RegExp(`^speaks TLS to ${NAME} by a library that was not recognised$`));
     expect(unseen(capture.events)[0]).toMatchObject({ data: { path: folder.file('stripped'), library: null } });
+    expectRow('any other library', capture.events);
   });
 
   test.each(['dynamic', 'inside'])('by mbedTLS, %s: named', async (program) => {
@@ -64,12 +66,14 @@ describeKernel('TLS of which no plaintext is seen', () => {
     expect(capture.events).toContainEqual(expect.objectContaining({
       source: 'probe', data: expect.objectContaining({ status: 'absent', library: 'mbedtls', reason: 'mbedTLS, not captured' }),
     }));
+    expectRow('mbedTLS, shared or linked in', capture.events);
   });
 
   test('by Java: named as JSSE', async () => {
     const capture = await run('keytool', ['-printcert', '-sslserver', `localhost:${server.port}`]);
     expectTold(capture, 'keytool', 'unsupported', /^JSSE, not captured \(TLS to (localhost|127\.0\.0\.1:\d+), .*libjvm\.so\)$/);
     expect(unseen(capture.events)[0]).toMatchObject({ data: { library: 'jsse', path: expect.stringMatching(/libjvm\.so$/) } });
+    expectRow('Java: JSSE', capture.events);
   });
 
   test('in a child that a shell has started: told of the child', async () => {
@@ -103,6 +107,7 @@ describeKernel('TLS of which no plaintext is seen', () => {
       expect(child.exitCode ?? (await once(child, 'exit'))[0]).toBe(0);
       expectTold(capture, 'stripped', 'unrecognised', new RegExp(`^speaks TLS to 127\\.0\\.0\\.1:${greeted.port} by a library that was not recognised$`));
       expect(netEvents(capture.events).filter(({ data }) => data.event === 'HELLO')).toMatchObject([{ data: { existing: true, role: null } }]);
+      expectRow('any other library, since before the trace', capture.events);
     } finally {
       await endChild(child);
       await greeted.close();
@@ -156,6 +161,7 @@ describeKernel('TLS in the kernel', () => {
     closeSync(out);
     const asked = netEvents(events).filter(({ data }) => data.event === 'KTLS');
     expect(asked).toMatchObject([{ data: { endpoint: { remote: { port: server.port } } } }]);
+    expectRow('kernel TLS', events);
     expect(asked.map(({ data }) => String(data.event === 'KTLS' && data.error))).toEqual([readFileSync(folder.file('result'), 'utf8').trim()]);
   });
 });

@@ -5,7 +5,9 @@
  *     tls-client PORT ex|plain
  *
  * Sends a request for /hello, reads until the server closes, and tells how many
- * bytes the answer had. Built with OpenSSL inside, stripped or not.
+ * bytes the answer had. Says whom it wants (SNI) and in which protocol (ALPN).
+ * Built with OpenSSL inside, stripped or not, or linked to one of any version
+ * since 1.1.1.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,6 +18,8 @@
 #include <sys/socket.h>
 
 static const char kRequest[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+static const unsigned char kProtocols[] = "\x08http/1.1";
 
 static int fail(const char *what)
 {
@@ -43,6 +47,8 @@ int main(int argc, char **argv)
 	context = SSL_CTX_new(TLS_client_method());
 	ssl = SSL_new(context);
 	SSL_set_fd(ssl, fd);
+	SSL_set_tlsext_host_name(ssl, "localhost");
+	SSL_set_alpn_protos(ssl, kProtocols, sizeof(kProtocols) - 1);
 	if (SSL_connect(ssl) != 1)
 		return fail("the handshake");
 	if (is_ex ? SSL_write_ex(ssl, kRequest, sizeof(kRequest) - 1, &part) != 1 : SSL_write(ssl, kRequest, sizeof(kRequest) - 1) <= 0)

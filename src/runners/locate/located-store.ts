@@ -31,7 +31,7 @@ export interface LocatedStore {
 }
 
 /** Changes with every change of a locator's code: what an older one found is then looked for again. */
-const REVISION = 2;
+const REVISION = 3;
 const VERSION = [REVISION, ...LOCATORS.map(({ name }) => name)].join(' ');
 /** Code at each place that must be as it was: more than any two functions begin with alike. */
 const CODE_BYTES = 16;
