@@ -12,6 +12,7 @@
 #define PAYLOAD_SOURCE COUNT_TLS
 #define SEND_PART send_tls_part
 #include "payload.bpf.h"
+#include "resets.bpf.h"
 
 struct connection_key {
 	__u64 pointer;
@@ -158,7 +159,8 @@ static __always_inline void send_handshake(struct cpu_state *cpu, struct traced 
 /* Of a connection as it was: its entry may be another's by now. */
 static __always_inline void send_close(struct cpu_state *cpu, struct traced *entry, const struct connection *connection)
 {
-	struct tls_close record = { .connection = connection->id };
+	struct reset reset = reset_of(connection->socket);
+	struct tls_close record = { .connection = connection->id, .reset = reset.by, .reset_state = reset.state };
 
 	if (connection->is_left_out && !connection->is_told)
 		return;
@@ -176,6 +178,7 @@ static __always_inline void close_connection(struct cpu_state *cpu, struct trace
 	if (!known)
 		return;
 	last.id = known->id;
+	last.socket = known->socket;
 	last.is_left_out = known->is_left_out;
 	last.is_told = known->is_told;
 	/* Whoever deletes it reports it. */

@@ -166,10 +166,20 @@ struct tls_data {
 	/* __u8 payload[len] */
 };
 
+/* How the socket of a connection ended, where not by closing it. */
+enum tcp_reset {
+	RESET_NONE = 0,
+	RESET_RECEIVED = 1,	/* by the other side */
+	RESET_SENT = 2,		/* by this one */
+};
+
 /* The connection object was freed: no more data will carry this connection. */
 struct tls_close {
 	struct record_header header;
 	__u64 connection;
+	__u8 reset;		/* enum tcp_reset, of its socket so far */
+	__u8 reset_state;	/* TCP_* of the kernel before that */
+	__u8 reserved[6];
 };
 
 enum tls_evidence {
@@ -319,7 +329,9 @@ struct net_socket {
 	__u16 remote_len;
 	__u8 prefix[16];	/* the first eight bytes of each direction, by enum io_direction */
 	__u8 prefix_len[2];	/* 0 of one whose beginning was not seen */
-	__u8 reserved[6];
+	__u8 reset;		/* CLOSE: enum tcp_reset */
+	__u8 reset_state;	/* TCP_* of the kernel before that */
+	__u8 reserved[4];
 };
 
 /* Bytes of a socket. len 0: they went from a file to the socket within the kernel. */
@@ -400,7 +412,7 @@ _Static_assert(sizeof(struct process_exec) == 112, "process_exec");
 _Static_assert(sizeof(struct process_exit) == 128, "process_exit");
 _Static_assert(sizeof(struct endpoint) == 48, "endpoint");
 _Static_assert(sizeof(struct tls_data) == 104, "tls_data");
-_Static_assert(sizeof(struct tls_close) == 72, "tls_close");
+_Static_assert(sizeof(struct tls_close) == 80, "tls_close");
 _Static_assert(sizeof(struct tls_endpoint) == 128, "tls_endpoint");
 _Static_assert(sizeof(struct tls_handshake) == 88, "tls_handshake");
 _Static_assert(sizeof(struct stdio_data) == 120, "stdio_data");

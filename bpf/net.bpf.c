@@ -46,9 +46,6 @@ enum {
 #define ULP_TLS 0x736c74	/* "tls" */
 #define ULP_TLS_LEN 3
 
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-
 static __always_inline void move_by_call(struct caller *caller, struct socket_state *state, struct pt_regs *regs,
 					 __u64 number, long result)
 {

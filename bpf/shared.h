@@ -78,6 +78,8 @@ struct cpu_state {
 #define MAX_SOCKET_DESCRIPTORS 32768
 /* Descriptors of an ending process that are looked at; further ones wait for the next sweep. */
 #define MAX_FDS_AT_EXIT 4096
+/* Sockets that were reset and have not been told as ended; of the longest unused one it is forgotten, and it is told as closed. */
+#define MAX_RESETS 4096
 /* Messages of one sendmmsg or recvmmsg that are looked at. */
 #define MAX_MESSAGES 64
 /* Descriptors of regular files whose bytes are added up; calls on further ones are told one by one. */

@@ -16,6 +16,11 @@
 
 #define S_IFSOCK 0140000
 
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
+
 /* NULL when the file is no socket. */
 static __always_inline struct sock *sock_of_file(struct file *file)
 {

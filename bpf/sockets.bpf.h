@@ -7,7 +7,7 @@
 #ifndef AGENTSIGHT_SOCKETS_BPF_H
 #define AGENTSIGHT_SOCKETS_BPF_H
 
-#include "socket.bpf.h"
+#include "resets.bpf.h"
 #include "content.bpf.h"
 
 #define SOCK_STREAM 1
@@ -187,6 +187,8 @@ struct unix_record {
 static __always_inline void fill_record(struct net_socket *record, struct cpu_state *cpu, struct record_header *header,
 					struct socket_state *state, __u8 event)
 {
+	struct reset reset;
+
 	record->header = *header;
 	record->header.kind = RECORD_NET_SOCKET;
 	record->header.flags = 0;
@@ -196,6 +198,9 @@ static __always_inline void fill_record(struct net_socket *record, struct cpu_st
 	record->read_bytes = state->carried[IO_READ];
 	record->written_bytes = state->carried[IO_WRITE];
 	record->duration_ns = 0;
+	reset = event == NET_CLOSE ? reset_of(state->endpoint.socket) : (struct reset){};
+	record->reset = reset.by;
+	record->reset_state = reset.state;
 	if (event == NET_CLOSE)
 		record->duration_ns = record->header.time_ns - state->began_ns;
 	else if (event == NET_CONNECT)

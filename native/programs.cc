@@ -31,13 +31,16 @@ constexpr std::string_view kProcessFamily = "process";
 struct Source {
   std::string_view name;
   std::string_view family;
+  std::string_view other_family = "";
+
+  bool IsOf(std::string_view wanted) const { return wanted == family || (!wanted.empty() && wanted == other_family); }
 };
 
 // In the order of their attaching: at the end of a process net and file tell what they know of it before process takes
-// it out of the traced set. A family may have several sources; that of processes is always loaded.
+// it out of the traced set. A family may have several sources, a source two families; that of processes is always loaded.
 constexpr Source kSources[] = {
-    {"net", "net"},       {"file", "file"}, {"process", "process"}, {"stdio", "stdio"},   {"tls", "tls"},
-    {"endpoint", "tls"}, {"aead", "tls"},  {"go", "tls"},          {"signal", "signal"}, {"readline", "readline"},
+    {"reset", "net", "tls"}, {"net", "net"}, {"file", "file"}, {"process", "process"}, {"stdio", "stdio"}, {"tls", "tls"},
+    {"endpoint", "tls"},     {"aead", "tls"}, {"go", "tls"},   {"signal", "signal"},   {"readline", "readline"},
 };
 
 // A program or a map, and a source that has it.
@@ -174,7 +177,7 @@ int LoadObject(bpf_object* object) {
 }  // namespace
 
 bool IsFamily(std::string_view family) {
-  return std::any_of(std::begin(kSources), std::end(kSources), [&](const Source& source) { return family == source.family; });
+  return std::any_of(std::begin(kSources), std::end(kSources), [&](const Source& source) { return source.IsOf(family); });
 }
 
 Failure Programs::Load() {
@@ -200,7 +203,8 @@ Failure Programs::Load() {
 
 bool Programs::IsWanted(const char* member) const {
   return std::any_of(std::begin(kSources), std::end(kSources), [&](const Source& source) {
-    return (source.family == kProcessFamily || options_.families.contains(source.family)) && IsMember(member, source.name);
+    const bool is_asked_for = source.IsOf(kProcessFamily) || options_.families.contains(source.family) || options_.families.contains(source.other_family);
+    return is_asked_for && IsMember(member, source.name);
   });
 }
 

@@ -1,5 +1,5 @@
 /** What `net` events say: sockets, DNS, TLS greetings and plaintext of traced processes. */
-import type { ChunkData } from './event.ts';
+import type { ChunkData, Direction } from './event.ts';
 import type { Errno } from './event-file.ts';
 import type { Spoken } from './spoken.ts';
 
@@ -18,11 +18,24 @@ export interface Endpoint {
   readonly socket: string;
 }
 
+/** A connection of TCP was reset instead of closed. */
+export interface ConnectionReset {
+  /** `program`: the traced one closed it so, or closed it with bytes unread. */
+  readonly by: 'peer' | 'program';
+  /** Directions that had not come to their end before: bytes may be missing there. */
+  readonly unfinished: readonly Direction[];
+}
+
+/** Of an end: present only where the connection was reset. */
+export interface Resettable {
+  readonly reset?: ConnectionReset;
+}
+
 /**
  * A socket of a traced process begins, listens or ends. `KTLS`: from now on the
  * kernel itself encrypts what passes it, when that did not fail.
  */
-export interface NetSocket {
+export interface NetSocket extends Resettable {
   readonly event: 'CONNECT' | 'ACCEPT' | 'BIND' | 'LISTEN' | 'CLOSE' | 'KTLS';
   readonly protocol: 'tcp' | 'udp' | 'unix' | 'other';
   /** The descriptor that it was last used by; null where the kernel did not tell. */
@@ -92,7 +105,7 @@ export interface NetChunk extends ChunkData {
 }
 
 /** The socket of captured plaintext was closed. */
-export interface NetEnd {
+export interface NetEnd extends Resettable {
   readonly event: 'END';
   readonly connection: string;
 }

@@ -58,7 +58,11 @@ const tlsChunk = z.object({
   event: z.literal('DATA'), connection: z.string(), position: count, library, endpoint: someEndpoint, server_name: serverName, ...chunk,
 }) satisfies z.ZodType<OnDisk<TlsChunk>>;
 
-const tlsClose = z.object({ event: z.literal('CLOSE'), connection: z.string() }) satisfies z.ZodType<TlsClose>;
+const resettable = {
+  reset: z.object({ by: z.enum(['peer', 'program']), unfinished: z.array(z.enum(['read', 'write'])) }).exactOptional(),
+};
+
+const tlsClose = z.object({ event: z.literal('CLOSE'), connection: z.string(), ...resettable }) satisfies z.ZodType<TlsClose>;
 
 const tlsEndpoint = z.object({
   event: z.literal('ENDPOINT'), connection: z.string(), endpoint, server_name: serverName, evidence: z.enum(['proven', 'inferred']), library: library.nullable().default(null),
@@ -83,7 +87,7 @@ const fileIo = z.object({
 const netSocket = z.object({
   event: z.enum(['CONNECT', 'ACCEPT', 'BIND', 'LISTEN', 'CLOSE', 'KTLS']), protocol: z.enum(['tcp', 'udp', 'unix', 'other']),
   fd: z.int().nullable(), connection: z.string(), endpoint, host: z.string().nullable(), error: errno, duration_ms: z.number().nullable(),
-  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(), speaks: spoken.nullable().default(null),
+  read_bytes: count.nullable(), written_bytes: count.nullable(), existing: z.boolean(), speaks: spoken.nullable().default(null), ...resettable,
 }) satisfies z.ZodType<NetSocket>;
 
 const netProtocol = z.object({
@@ -104,7 +108,7 @@ const netChunk = z.object({
   event: z.literal('DATA'), connection: z.string(), position: count, endpoint, ...chunk,
 }) satisfies z.ZodType<OnDisk<NetChunk>>;
 
-const netEnd = z.object({ event: z.literal('END'), connection: z.string() }) satisfies z.ZodType<NetEnd>;
+const netEnd = z.object({ event: z.literal('END'), connection: z.string(), ...resettable }) satisfies z.ZodType<NetEnd>;
 
 const signal = z.object({
   signal: z.string(), number: count, sent_by: z.enum(['process', 'kernel']), sender_pid: count.nullable(),

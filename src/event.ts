@@ -6,7 +6,7 @@
  * is `timestamp`, a bare integer of epoch nanoseconds; `event-json.ts` holds
  * that form and its schema. An event is never changed after it was made.
  */
-import type { Endpoint, NetData } from './event-net.ts';
+import type { Endpoint, NetData, Resettable } from './event-net.ts';
 import type { Errno, FileData } from './event-file.ts';
 import type { HttpData, McpData, SseData, WebsocketData } from './event-protocols.ts';
 import type { Nanoseconds } from './time.ts';
@@ -144,7 +144,8 @@ export interface TlsChunk extends ChunkData {
   readonly server_name: string | null;
 }
 
-export interface TlsClose {
+/** The connection object was freed. `reset`: its socket had been reset by then, as far as its socket is known. */
+export interface TlsClose extends Resettable {
   readonly event: 'CLOSE';
   readonly connection: string;
 }

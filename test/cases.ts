@@ -11,6 +11,7 @@
  *     ```write messages    lines of WebSocket frames, as `messages.ts` reads them
  *     ```read gap=100     100 bytes of that direction are lost before it; `at=100`: it begins there
  *     ```close            the connection is freed
+ *     ```close reset=peer ended=read    it was reset, after the other side had ended that direction
  *     ```options {"limits": {"httpBodyBytes": 10}}
  *     ```json             events in order: each field that is named must be equal
  *
@@ -20,7 +21,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { from } from 'rxjs';
 import { type HttpOptions, http } from '../analyzers/http.ts';
-import type { Direction, Event, HttpEvent, SseEvent, TlsEvent, WebsocketEvent } from '../src/event.ts';
+import type { ConnectionReset, Direction, Event, Resettable, HttpEvent, SseEvent, TlsEvent, WebsocketEvent } from '../src/event.ts';
 import { nanoseconds } from '../src/time.ts';
 import { framesOf } from './frames.ts';
 import { messagesOf } from './messages.ts';
@@ -31,6 +32,7 @@ export interface Block {
   readonly bytes: Buffer;
   readonly gap: number;
   readonly at: number | null;
+  readonly reset?: ConnectionReset;
 }
 
 export interface Case {
@@ -64,7 +66,7 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info) });
+      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info), ...resetOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);
@@ -74,6 +76,13 @@ function parseCase(section: string, file: string): Case {
 function bytesOf(info: string, body: string): Buffer {
   if (info.includes(' frames')) return framesOf(body, unescape);
   return info.includes(' messages') ? messagesOf(body, unescape) : unescape(body);
+}
+
+function resetOf(info: string): Resettable {
+  const by = /\breset=(peer|program)\b/.exec(info)?.[1] as ConnectionReset['by'] | undefined;
+  if (by === undefined) return {};
+  const ended = /\bended=(\S+)/.exec(info)?.[1]?.split(',') ?? [];
+  return { reset: { by, unfinished: (['read', 'write'] as const).filter((direction) => !ended.includes(direction)) } };
 }
 
 function option(info: string, key: string): string | undefined {
@@ -122,8 +131,8 @@ export function chunk(options: ChunkOptions): TlsEvent {
   });
 }
 
-export function closing(connection = 'c1', timeMs = 0): TlsEvent {
-  return tls(timeMs, { event: 'CLOSE', connection });
+export function closing(connection = 'c1', timeMs = 0, reset: Resettable = {}): TlsEvent {
+  return tls(timeMs, { event: 'CLOSE', connection, ...reset });
 }
 
 function tls(timeMs: number, data: TlsEvent['data']): TlsEvent {
@@ -136,8 +145,8 @@ function tls(timeMs: number, data: TlsEvent['data']): TlsEvent {
 /** The blocks as chunks, ten milliseconds apart; `cuts` says where a block's bytes are split. */
 export function chunksOf(blocks: readonly Block[], cuts: (block: number, length: number) => readonly number[]): TlsEvent[] {
   const next = { read: 0, write: 0 };
-  return blocks.flatMap(({ kind, bytes, gap, at }, index) => {
-    if (kind === 'close') return [closing('c1', index * 10)];
+  return blocks.flatMap(({ kind, bytes, gap, at, reset }, index) => {
+    if (kind === 'close') return [closing('c1', index * 10, reset === undefined ? {} : { reset })];
     const start = at ?? next[kind] + gap;
     next[kind] = start + bytes.length;
     const edges = [0, ...cuts(index, bytes.length), bytes.length];

@@ -2,11 +2,12 @@
  * All connections of one subscription: bounded in number and in idle time, the
  * longest idle one first to go.
  */
-import type { Endpoint, Event, ProcessKey, TlsEndpoint } from '../../src/event.ts';
+import type { Endpoint, Event, ProcessKey, Resettable, TlsEndpoint } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Connection, createConnection } from './connection.ts';
 import type { Environment } from './options.ts';
 import type { Chunk, ChunkEvent } from './part.ts';
+import type { End } from './protocol.ts';
 
 export interface Connections {
   readonly size: number;
@@ -36,7 +37,9 @@ interface Touched {
 
 /** Moving a connection to the end of the map costs more than parsing a small part, so it is done once a second. */
 const TOUCH_MS = 1000;
-const CLOSED = { reason: 'connection closed', clean: true };
+const CLOSED: End = { reason: 'connection closed', unfinished: [] };
+const RESET_REASON = { peer: 'connection reset by its peer', program: 'connection reset by the program' };
+const BOTH = ['read', 'write'] as const;
 
 export function createConnections(environment: Environment): Connections {
   const table: Table = { environment, byId: new Map(), endpoints: new Map(), byProcess: new Map(), swept: null };
@@ -57,7 +60,7 @@ export function createConnections(environment: Environment): Connections {
     },
     sweep: (now) => sweep(table, now),
     end(reason) {
-      for (const { connection } of table.byId.values()) end(table, connection, reason, false);
+      for (const { connection } of table.byId.values()) end(table, connection, { reason, unfinished: BOTH });
     },
     close() {
       table.byId.clear();
@@ -77,21 +80,22 @@ function acceptConnection(table: Table, event: ChunkEvent): void {
       locate(table, data);
       break;
     case 'END':
-      endById(table, data.connection);
+      endById(table, data);
       break;
     case 'CLOSE':
       // That of a socket comes after its END, where there was anything to end.
-      if (event.source === 'tls') endById(table, data.connection);
+      if (event.source === 'tls') endById(table, data);
       break;
     default:
   }
   table.environment.emit(event);
 }
 
-function endById(table: Table, id: string): void {
-  const entry = table.byId.get(id);
-  table.endpoints.delete(id);
-  if (entry !== undefined) end(table, entry.connection, CLOSED.reason, CLOSED.clean);
+function endById(table: Table, { connection, reset }: { readonly connection: string } & Resettable): void {
+  const entry = table.byId.get(connection);
+  table.endpoints.delete(connection);
+  if (entry === undefined) return;
+  end(table, entry.connection, reset === undefined ? CLOSED : { reason: RESET_REASON[reset.by], unfinished: reset.unfinished });
 }
 
 function locate({ byId, endpoints, environment }: Table, { connection, endpoint }: TlsEndpoint): void {
@@ -137,7 +141,7 @@ function makeRoom(table: Table): void {
   if (table.byId.size < table.environment.limits.connections) return;
   for (const { connection } of table.byId.values()) {
     table.environment.counters.add('connections_evicted');
-    end(table, connection, 'too many connections', false);
+    end(table, connection, { reason: 'too many connections', unfinished: BOTH });
     return;
   }
 }
@@ -155,7 +159,7 @@ function sweep(table: Table, now: Nanoseconds): void {
     if (differenceMs(now, touched) < connectionIdleMs) return;
     if (differenceMs(now, connection.last) < connectionIdleMs) continue;
     table.environment.counters.add('connections_idle');
-    end(table, connection, 'connection idle', false);
+    end(table, connection, { reason: 'connection idle', unfinished: BOTH });
   }
 }
 
@@ -163,13 +167,13 @@ function sweep(table: Table, now: Nanoseconds): void {
 function endProcess(table: Table, process: ProcessKey): void {
   const connections = table.byProcess.get(process);
   if (connections === undefined) return;
-  for (const connection of connections) end(table, connection, 'process exited', false);
+  for (const connection of connections) end(table, connection, { reason: 'process exited', unfinished: BOTH });
 }
 
-function end(table: Table, connection: Connection, reason: string, clean: boolean): void {
+function end(table: Table, connection: Connection, how: End): void {
   table.byId.delete(connection.id);
   unindex(table, connection);
-  connection.end({ reason, clean });
+  connection.end(how);
 }
 
 function index(table: Table, connection: Connection): void {

@@ -107,7 +107,7 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
 function endAll(http: Http1, end: End): void {
   // Requests first: a body that the end completes must not leave its response unpaired.
   const lanes = lanesOf(http).toSorted((a, b) => Number(a.parser.kind === 'response') - Number(b.parser.kind === 'response'));
-  for (const lane of lanes) finish(lane.parser, Number.MAX_SAFE_INTEGER, end.clean);
+  for (const lane of lanes) finish(lane.parser, Number.MAX_SAFE_INTEGER, !end.unfinished.includes(lane.direction));
   abandon(http, end.reason);
   http.successor?.end(end);
   // Every byte that came was read or skipped by now.

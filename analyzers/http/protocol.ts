@@ -9,8 +9,8 @@ import { guess } from '../http1/start-line.ts';
 
 export interface End {
   readonly reason: string;
-  /** The connection itself ended, as opposed to our watching it. */
-  readonly clean: boolean;
+  /** Directions that may have gone on: all, where not the connection ended but our watching it, or those that a reset cut off. */
+  readonly unfinished: readonly Direction[];
 }
 
 export interface Protocol {

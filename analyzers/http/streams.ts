@@ -155,7 +155,7 @@ export function close(streams: Streams, stream: Stream, reason: string): void {
   for (const { direction, message } of messages) if (message !== null && isAsLongAsTold(message)) endSide(streams, stream, direction);
   const isWhole = messages.every(({ message }) => message?.done === true);
   for (const { message } of messages) if (message !== null && !message.done) endMessage(stream.channel, message, false);
-  stream.tunnel?.end({ reason, clean: true });
+  stream.tunnel?.end({ reason, unfinished: [] });
   for (const direction of ['read', 'write'] as const) settled?.end(direction, stream.number);
   if (stream.tunnel !== null || (stream.messages.read === null && stream.messages.write === null)) return;
   emitExchange(stream.channel, exchangeFrom(streams, stream), isWhole ? '' : reason);
@@ -174,8 +174,8 @@ export function suspectAll(streams: Streams, direction: Direction, reason: strin
   for (const stream of streams.open.values()) closeWhenDone(streams, stream);
 }
 
-export function closeAll(streams: Streams, { reason, clean }: End): void {
-  const why = clean ? streams.goaway ?? reason : reason;
+export function closeAll(streams: Streams, { reason, unfinished }: End): void {
+  const why = unfinished.length === 0 ? streams.goaway ?? reason : reason;
   for (const stream of [...streams.open.values()].toSorted((a, b) => a.number - b.number)) close(streams, stream, why);
 }
 

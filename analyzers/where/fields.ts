@@ -25,7 +25,7 @@ export const DATA_KEYS: readonly string[] = [
   'offset', 'ok', 'opcode', 'outcome', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
   'peer_target', 'peers', 'place', 'position', 'ppid', 'protocol', 'pushed', 'read_bytes', 'read_calls', 'reason', 'redacted',
   'request_body', 'request_body_bytes', 'request_body_coding', 'request_body_encoding', 'request_body_truncated', 'request_decoded_bytes',
-  'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'response_body', 'response_body_bytes', 'response_body_coding',
+  'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'reset', 'response_body', 'response_body_bytes', 'response_body_coding',
   'response_body_encoding', 'response_body_truncated', 'response_decoded_bytes', 'response_header_list', 'response_headers',
   'response_start_ms', 'response_trailers', 'result', 'retry_ms', 'role', 'secrets', 'sender', 'sender_comm', 'sender_pid', 'sent_by', 'server',
   'server_name', 'signal',

@@ -13,6 +13,7 @@ import { errnoName } from './errno.ts';
 import type { Greetings } from './greetings.ts';
 import { DIRECTION, HEADER, NET_CONTENT, NET_DATA, NET_EVENT, NET_PROTOCOL, NET_SOCKET, RECORD_FLAG, RECORD_KIND, SIZE, UNIX_NAME_BYTES } from './layout.ts';
 import type { RecordView } from './record.ts';
+import { readReset } from './reset.ts';
 import { assemble, createSocketTable } from './socket-table.ts';
 
 const COUNTERS = ['sockets_forgotten', 'names_forgotten', 'dns_unread', 'dns_incomplete', 'hello_unread'] as const;
@@ -131,11 +132,12 @@ export function createNetDecoder({ clock, identity, greetings }: Context): NetDe
       return true;
     }
     if (event === undefined) return false;
+    const reset = readReset(view, offset + NET_SOCKET.reset);
     const error = errnoName(-view.getUint32(offset + NET_SOCKET.error, true));
     if (isEnd) {
       sockets.forget(number);
       greetings.closed(endpoint.socket);
-      if (view.getUint8(offset + NET_SOCKET.content) === NET_CONTENT.CONTENT_HTTP) tell({ event: 'END', connection: connectionName(number) });
+      if (view.getUint8(offset + NET_SOCKET.content) === NET_CONTENT.CONTENT_HTTP) tell({ event: 'END', connection: connectionName(number), ...reset });
     } else if (protocol === 'unix' && error === null) {
       sockets.memory(number).endpoint = endpoint;
     }
@@ -152,6 +154,7 @@ export function createNetDecoder({ clock, identity, greetings }: Context): NetDe
       written_bytes: isEnd ? Number(view.getBigUint64(offset + NET_SOCKET.written_bytes, true)) : null,
       existing: view.getUint8(offset + NET_SOCKET.existing) === 1,
       speaks,
+      ...reset,
     });
     return true;
   }

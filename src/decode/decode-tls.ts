@@ -8,6 +8,7 @@ import { readEndpoint } from './endpoint.ts';
 import type { Greeting, Greetings } from './greetings.ts';
 import { HEADER, RECORD_FLAG, SIZE, TLS, TLS_CLOSE, TLS_ENDPOINT, TLS_EVIDENCE, TLS_HANDSHAKE } from './layout.ts';
 import type { RecordView } from './record.ts';
+import { readReset } from './reset.ts';
 import { tlsLibraryOf } from './tls-library.ts';
 
 interface Context {
@@ -109,7 +110,7 @@ export function createTlsDecoder({ clock, identity, greetings }: Context): TlsDe
 
   function close(record: RecordView): TlsEvent {
     const { view, offset } = record;
-    return eventOf(record, { event: 'CLOSE', connection: connections.forget(view, offset + TLS_CLOSE.connection) });
+    return eventOf(record, { event: 'CLOSE', connection: connections.forget(view, offset + TLS_CLOSE.connection), ...readReset(view, offset + TLS_CLOSE.reset) });
   }
 
   return { data, endpoint, handshake, close, counters: connections.counters };

@@ -9,7 +9,7 @@
  * a moment later: until then it is held. What waits too long or is too much
  * goes on under the name of its key, counted, and keeps that name.
  */
-import type { Direction, Event, TlsChunk, TlsEndpoint, TlsEvent } from '../event.ts';
+import type { Direction, Event, TlsChunk, TlsClose, TlsEndpoint, TlsEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 
@@ -59,7 +59,7 @@ export function createSocketJoiner(): SocketJoiner {
     releaseOverdue(event.timestamp, out);
     if (data.event === 'DATA' && data.library === 'rustls') takeChunk(event as Chunk, out);
     else if (data.event === 'ENDPOINT' && data.library === 'rustls') bind(event, data, out);
-    else if (data.event === 'CLOSE' && keys.has(data.connection)) close(event, data.connection, out);
+    else if (data.event === 'CLOSE' && keys.has(data.connection)) close(event, data, out);
     else out.push(event);
   }
 
@@ -120,15 +120,15 @@ export function createSocketJoiner(): SocketJoiner {
     release(key, out);
   }
 
-  function close(event: TlsEvent, name: string, out: Event[]): void {
-    const key = keys.get(name) as Key;
+  function close(event: TlsEvent, data: TlsClose, out: Event[]): void {
+    const key = keys.get(data.connection) as Key;
     const joined = key.joined ?? leaveAlone(key, out);
     drop(key);
     // The writing side may end first, and the answer still come.
     if (joined.closed || (joined.keys.size > 0 && key.end.read === 0)) return;
     joined.closed = true;
     if (joined.socket !== null) sockets.delete(joined.socket);
-    out.push({ ...event, data: { event: 'CLOSE', connection: joined.name } });
+    out.push({ ...event, data: { ...data, connection: joined.name } });
   }
 
   function drop(key: Key): void {

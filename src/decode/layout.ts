@@ -38,7 +38,7 @@ export const SIZE = {
   process_exit: 128,
   endpoint: 48,
   tls_data: 104,
-  tls_close: 72,
+  tls_close: 80,
   tls_endpoint: 128,
   tls_handshake: 88,
   stdio_data: 120,
@@ -117,6 +117,9 @@ export const TLS = {
 
 export const TLS_CLOSE = {
   connection: 64,
+  reset: 72,
+  reset_state: 73,
+  reserved: 74,
 } as const;
 
 export const TLS_ENDPOINT = {
@@ -133,6 +136,8 @@ export const TLS_HANDSHAKE = {
   library: 81,
   reserved: 82,
 } as const;
+
+export const RESET = { RESET_NONE: 0, RESET_RECEIVED: 1, RESET_SENT: 2 } as const;
 
 export const TLS_EVIDENCE = { EVIDENCE_INFERRED: 1, EVIDENCE_PROVEN: 2 } as const;
 
@@ -196,7 +201,9 @@ export const NET_SOCKET = {
   remote_len: 158,
   prefix: 160,
   prefix_len: 176,
-  reserved: 178,
+  reset: 178,
+  reset_state: 179,
+  reserved: 180,
 } as const;
 
 export const NET_DATA = {

@@ -1,7 +1,7 @@
 /** One readable line per event: time, source, who, and a sentence. Pure. */
 import {
   assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type McpData, type NetChunk, type NetData, type ProcessData,
-  type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData, type WebsocketData,
+  type Resettable, type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData, type WebsocketData,
 } from '../event.ts';
 import { toDate } from '../time.ts';
 import { escapeText, fitColumns, formatBytes, formatDuration, quotePayload } from './text.ts';
@@ -90,7 +90,7 @@ function commandLine(filename: string, argv: readonly string[]): string {
 
 function describeTls(data: TlsData): string {
   switch (data.event) {
-    case 'CLOSE': return `close ${escapeText(data.connection)}`;
+    case 'CLOSE': return `close ${escapeText(data.connection)}${resetText(data)}`;
     case 'ENDPOINT': return `${escapeText(data.connection)} is ${endpointText(data.endpoint)} (${data.evidence})`;
     case 'HANDSHAKE': {
       const whom = data.server_name === null ? '' : ` with ${escapeText(data.server_name)}`;
@@ -124,15 +124,20 @@ function describeNet(data: NetData): string {
     }
     case 'HELLO': return `TLS ${data.existing ? 'from before the trace' : `${data.role === 'server' ? 'asked for' : 'to'} ${escapeText(data.server_name ?? '?')}`} at ${endpointText(data.endpoint)}`;
     case 'DATA': return describeChunk(data);
-    case 'END': return `end of ${escapeText(data.connection)}`;
+    case 'END': return `end of ${escapeText(data.connection)}${resetText(data)}`;
     case 'PROTOCOL': return `speaks ${data.speaks}${data.tls ? ' over TLS' : ''}${data.endpoint === null ? '' : ` at ${endpointText(data.endpoint)}`}`;
     default: {
       const host = data.host === null ? '' : ` (${escapeText(data.host)})`;
       const bytes = data.event === 'CLOSE' ? `, ${formatBytes(data.written_bytes ?? 0)} out, ${formatBytes(data.read_bytes ?? 0)} in` : '';
       const time = data.duration_ms === null ? '' : ` ${formatDuration(data.duration_ms)}`;
-      return `${data.event.toLowerCase()} ${data.protocol}${data.speaks === null ? '' : ` ${data.speaks}`} ${endpointText(data.endpoint)}${host}${time}${bytes}${failure(data.error)}`;
+      return `${data.event.toLowerCase()} ${data.protocol}${data.speaks === null ? '' : ` ${data.speaks}`} ${endpointText(data.endpoint)}${host}${time}${bytes}${resetText(data)}${failure(data.error)}`;
     }
   }
+}
+
+function resetText({ reset }: Resettable): string {
+  if (reset === undefined) return '';
+  return reset.by === 'peer' ? ', reset by its peer' : ', reset by the program';
 }
 
 function endpointText({ local, remote }: Endpoint): string {

@@ -85,7 +85,7 @@ export function everySource(): Event[] {
     }),
     eventOf('net', { event: 'HELLO', endpoint: ENDPOINT, role: 'client', existing: false, server_name: 'example.test', alpn: ['h2', 'http/1.1'], version: '1.3' }),
     eventOf('net', { event: 'DATA', connection: 's1', position: 7, endpoint: ENDPOINT, ...bytes }),
-    eventOf('net', { event: 'END', connection: 's1' }),
+    eventOf('net', { event: 'END', connection: 's1', reset: { by: 'peer', unfinished: ['read', 'write'] } }),
     eventOf('signal', {
       signal: 'SIGTERM', number: 15, sent_by: 'process', sender_pid: 4321, sender_comm: 'node', sender: PROCESS,
       target_pid: 77, target_comm: 'sleep', target: PROCESS, outcome: 'delivered', error: null,

@@ -77,6 +77,7 @@ describe('the layout of a record', () => {
     ['file_change_kind', layout.FILE_CHANGE_KIND],
     ['tls_library', layout.TLS_LIBRARY],
     ['tls_evidence', layout.TLS_EVIDENCE],
+    ['tcp_reset', layout.RESET],
     ['net_event', layout.NET_EVENT],
     ['net_protocol', layout.NET_PROTOCOL],
     ['net_content', layout.NET_CONTENT],

@@ -16,7 +16,7 @@ export function summariseNet(data: Data): Summary {
       tone: flag(data, 'truncated') || flag(data, 'fault') ? 'warn' : 'plain', bytes: number(data, 'len'),
     };
     case 'PROTOCOL': return { kind, title: `speaks ${text(data, 'speaks')}${flag(data, 'tls') ? ' over TLS' : ''}`, note: remoteOf(data) };
-    case 'END': return { kind, title: `end of ${text(data, 'connection')}` };
+    case 'END': return { kind, title: `end of ${text(data, 'connection')}`, note: resetOf(data) };
     default: return summariseSocket(kind, data);
   }
 }
@@ -35,11 +35,18 @@ function summariseSocket(kind: string, data: Data): Summary {
     note: [
       error ?? '', text(data, 'protocol'), durationMs === null ? '' : formatDuration(durationMs * 1e6),
       textOrNull(data, 'speaks') ?? '',
-      kind === 'CLOSE' ? `${formatBytes(written)} out, ${formatBytes(read)} in` : '',
+      kind === 'CLOSE' ? `${formatBytes(written)} out, ${formatBytes(read)} in` : '', resetOf(data),
     ].filter((part) => part !== '').join(' · '),
-    tone: error === null ? 'plain' : 'warn',
+    tone: error === null && resetOf(data) === '' ? 'plain' : 'warn',
     bytes: kind === 'CLOSE' ? read + written : 0,
   };
+}
+
+/** Who reset the connection, or nothing where it was closed. */
+export function resetOf(data: Data): string {
+  const reset = data['reset'];
+  if (typeof reset !== 'object' || reset === null) return '';
+  return text(reset as Data, 'by') === 'peer' ? 'reset by its peer' : 'reset by the program';
 }
 
 function summariseDns(data: Data): Summary {

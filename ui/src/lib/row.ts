@@ -6,7 +6,7 @@ import type { ApiEvent } from '../../../src/hub/api.ts';
 import { baseName, commandLine, formatBytes, formatDuration, oneLine } from './format.ts';
 import { summariseFile } from './row-file.ts';
 import { summariseMcp } from './row-mcp.ts';
-import { remoteOf, summariseNet } from './row-net.ts';
+import { remoteOf, resetOf, summariseNet } from './row-net.ts';
 import { summariseWebsocket } from './row-websocket.ts';
 import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
@@ -198,7 +198,7 @@ function summariseSignal(data: Data): Summary {
 
 function summariseTls(data: Data): Summary {
   const kind = text(data, 'event');
-  if (kind === 'CLOSE') return { kind, title: `close ${text(data, 'connection')}` };
+  if (kind === 'CLOSE') return { kind, title: `close ${text(data, 'connection')}`, note: resetOf(data) };
   if (kind === 'ENDPOINT') return { kind, title: `to ${remoteOf(data)}`, note: `${text(data, 'evidence')} · ${text(data, 'connection')}` };
   if (kind === 'HANDSHAKE') {
     const ok = flag(data, 'ok');
