@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type {
   Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, HttpFlag, InterimResponse, LogData, LossData, McpData, NetChunk, NetDns,
-  NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer,
+  NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer, SystemData,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake, WebsocketData,
 } from './event.ts';
 
@@ -191,6 +191,11 @@ const mcp = z.object({
   state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), latency_ms: z.number().nullable(), ...masked,
 }) satisfies z.ZodType<McpData>;
 
+const system = z.object({
+  event: z.enum(['PROCESS', 'TREE']), processes: count, cpu_percent: z.number().nonnegative(), user_ms: z.number(), system_ms: z.number(),
+  rss_bytes: count, threads: count, interval_ms: count, over: z.array(z.enum(['cpu', 'memory'])),
+}) satisfies z.ZodType<SystemData>;
+
 const probe = z.object({
   subject: z.enum(['readline', 'io_uring']).exactOptional(),
   path: z.string(), place: z.string().nullable().default(null), build_id: z.string().nullable().default(null), library: namedLibrary.nullable(),
@@ -212,7 +217,7 @@ export const dataSchemas = {
   tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
   file: z.discriminatedUnion('event', [fileChange, fileIo]),
   net: z.discriminatedUnion('event', [netSocket, netProtocol, netDns, netHello, netChunk, netEnd]),
-  stdio, signal, readline, http, sse, websocket, mcp, probe, loss, log,
+  stdio, signal, readline, http, sse, websocket, mcp, system, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 
 /** What every event has beside `timestamp`, `source` and `data`. */

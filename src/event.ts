@@ -278,6 +278,28 @@ export interface ProbeStep {
 }
 
 /** Something was lost, how much, and where. Emitted when a counter grew. */
+export type SystemThreshold = 'cpu' | 'memory';
+
+/**
+ * What a traced process (`PROCESS`), or a root with all that descend from it
+ * (`TREE`), used since the sample before, and what it holds now.
+ */
+export interface SystemData {
+  readonly event: 'PROCESS' | 'TREE';
+  /** Processes that it is of. */
+  readonly processes: number;
+  /** Of one processor: two that are busy are 200. */
+  readonly cpu_percent: number;
+  readonly user_ms: number;
+  readonly system_ms: number;
+  readonly rss_bytes: number;
+  readonly threads: number;
+  /** Since the sample before. */
+  readonly interval_ms: number;
+  /** Of a tree: thresholds that this is over. */
+  readonly over: readonly SystemThreshold[];
+}
+
 export interface LossData {
   /** Where: kernel, decoder, analyzer, file, link, hub, live. */
   readonly stage: string;
@@ -305,6 +327,7 @@ export type HttpEvent = EventOf<'http', HttpData>;
 export type SseEvent = EventOf<'sse', SseData>;
 export type WebsocketEvent = EventOf<'websocket', WebsocketData>;
 export type McpEvent = EventOf<'mcp', McpData>;
+export type SystemEvent = EventOf<'system', SystemData>;
 export type ProbeEvent = EventOf<'probe', ProbeData>;
 export type LossEvent = EventOf<'loss', LossData>;
 export type LogEvent = EventOf<'log', LogData>;
@@ -321,6 +344,7 @@ export type Event =
   | SseEvent
   | WebsocketEvent
   | McpEvent
+  | SystemEvent
   | ProbeEvent
   | LossEvent
   | LogEvent;
@@ -328,7 +352,7 @@ export type Event =
 export type Source = Event['source'];
 
 export const SOURCES = [
-  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'websocket', 'mcp', 'probe', 'loss', 'log',
+  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'websocket', 'mcp', 'system', 'probe', 'loss', 'log',
 ] as const satisfies readonly Source[];
 
 /** Ends an exhaustive switch: the compiler proves that nothing reaches it. */

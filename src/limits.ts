@@ -56,6 +56,8 @@ export const LIMITS = {
   readlineFiles: 64,
   /** Processes that are told to use io_uring; more are only counted. */
   ioUringProcesses: 4096,
+  /** Processes that one look measures what they use: some 30 ms on a slow machine; more are counted. */
+  sampledProcesses: 1024,
   /** Open files of one process whose path is kept; beyond it the oldest is only known by its inode, and counted. */
   namedFilesPerProcess: 4096,
   /** Operations on files of one second that are looked at for repeats; at it what is held is told early. */

@@ -43,6 +43,23 @@ export function parseDuration(text: string): number {
   return Math.round(totalMs);
 }
 
+/** Looking at /proc more often than that would be what is seen there. */
+const SHORTEST_INTERVAL_MS = 100;
+
+/** Between two looks. */
+export function parseInterval(text: string): number {
+  const intervalMs = parseDuration(text);
+  if (intervalMs >= SHORTEST_INTERVAL_MS) return intervalMs;
+  throw new BadValue(`${SHORTEST_INTERVAL_MS}ms is the shortest`);
+}
+
+/** `80`, `250%`: of one processor, so that several busy ones are more than 100. */
+export function parsePercent(text: string): number {
+  const match = /^(\d{1,6}(?:\.\d+)?)\s*%?$/.exec(text.trim());
+  if (match === null) throw new BadValue(`"${text}" is not a percentage`, 'for example 80; two processors are 200');
+  return Number(match[1]);
+}
+
 /** `16M`, `512KiB`, `4096`: powers of 1024. Bytes. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
@@ -157,11 +174,11 @@ export function parseComm(text: string): string {
 
 /** Sources that a user may choose; those about ourselves always come along. */
 export const SELECTABLE_SOURCES = [
-  'process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'websocket', 'mcp', 'signal', 'readline',
+  'process', 'file', 'stdio', 'net', 'tls', 'http', 'sse', 'websocket', 'mcp', 'signal', 'readline', 'system',
 ] as const satisfies readonly Source[];
 
 /** Those that have to be asked for: `all` has them, the default has not. */
-const OPTIONAL_SOURCES: readonly Source[] = ['signal', 'readline'];
+export const OPTIONAL_SOURCES: readonly Source[] = ['signal', 'readline', 'system'];
 
 export const DEFAULT_SOURCES: readonly Source[] =
   SOURCES.filter((source) => SELECTABLE_SOURCES.some((selectable) => selectable === source) && !OPTIONAL_SOURCES.includes(source));

@@ -18,19 +18,19 @@ const ENVELOPE = ['timestamp', 'source', 'pid', 'comm', 'id', 'process', 'sessio
 
 /** Every key of `data`, of whatever source; a test compares it with the schema. */
 export const DATA_KEYS: readonly string[] = [
-  'alpn', 'ancestors', 'answers', 'argv', 'body', 'body_encoding', 'build_id', 'bytes', 'call', 'cause', 'cgroup', 'close_code', 'close_reason', 'code', 'compressed', 'connection', 'container', 'core_dumped',
+  'alpn', 'ancestors', 'answers', 'argv', 'body', 'body_encoding', 'build_id', 'bytes', 'call', 'cause', 'cgroup', 'close_code', 'close_reason', 'code', 'compressed', 'connection', 'container', 'core_dumped', 'cpu_percent',
   'count', 'created', 'cwd', 'data', 'decoded_bytes', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
-  'exit_code', 'fault', 'fd', 'filename', 'flags', 'fragments', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'kind',
+  'exit_code', 'fault', 'fd', 'filename', 'flags', 'fragments', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'interval_ms', 'kind',
   'last_event_id', 'latency_ms', 'len', 'length', 'level', 'library', 'line', 'lost', 'message', 'method', 'mode', 'name', 'number', 'of',
-  'offset', 'ok', 'opcode', 'outcome', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
-  'peer_target', 'peers', 'place', 'position', 'ppid', 'protocol', 'pushed', 'read_bytes', 'read_calls', 'reason', 'redacted',
+  'offset', 'ok', 'opcode', 'outcome', 'over', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
+  'peer_target', 'peers', 'place', 'position', 'ppid', 'processes', 'protocol', 'pushed', 'read_bytes', 'read_calls', 'reason', 'redacted',
   'request_body', 'request_body_bytes', 'request_body_coding', 'request_body_encoding', 'request_body_truncated', 'request_decoded_bytes',
   'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'reset', 'response_body', 'response_body_bytes', 'response_body_coding',
   'response_body_encoding', 'response_body_truncated', 'response_decoded_bytes', 'response_header_list', 'response_headers',
-  'response_start_ms', 'response_trailers', 'result', 'retry_ms', 'role', 'secrets', 'sender', 'sender_comm', 'sender_pid', 'sent_by', 'server',
+  'response_start_ms', 'response_trailers', 'result', 'retry_ms', 'role', 'rss_bytes', 'secrets', 'sender', 'sender_comm', 'sender_pid', 'sent_by', 'server',
   'server_name', 'signal',
   'since_request_ms', 'span_ms', 'speaks', 'sse_events', 'stage', 'state', 'status', 'status_text', 'steps', 'stream', 'subject', 'system_ms',
-  'target', 'target_comm', 'target_pid', 'tid', 'tls', 'total', 'truncated', 'ttfb_ms', 'type', 'uid', 'unknown_fields', 'url', 'user_ms',
+  'target', 'target_comm', 'target_pid', 'threads', 'tid', 'tls', 'total', 'truncated', 'ttfb_ms', 'type', 'uid', 'unknown_fields', 'url', 'user_ms',
   'version', 'withheld', 'write_calls', 'written_bytes',
 ];
 

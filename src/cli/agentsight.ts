@@ -1,8 +1,8 @@
 /**
- * AgentSight's command line in ours: `ssl`, `process`, `stdio`, `agent`,
+ * AgentSight's command line in ours: `ssl`, `process`, `stdio`, `system`, `agent`,
  * `record`, `server`, and the flags that its `trace` has and ours has not. Words
  * in, words out; what has no counterpart is told in a notice, never dropped in
- * silence, and a command that would have nothing to show is refused.
+ * silence.
  *
  * Covered is what its versions up to 0.2.4 take, and what they pass on after
  * `--` to their helper programs. A list of names is taken apart at its commas, a
@@ -11,8 +11,8 @@
  */
 import { translateHttpFilter, translateSslFilter, type Translation } from '../../analyzers/where/agentsight.ts';
 import { formatWhere } from '../../analyzers/where/explain.ts';
-import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
+import { DEFAULT_SOURCES } from '../values.ts';
 
 export interface Translated {
   readonly argv: readonly string[];
@@ -32,13 +32,15 @@ interface Alias {
 
 const TLS: readonly Source[] = ['tls', 'http', 'sse', 'websocket'];
 const PROCESS: readonly Source[] = ['process', 'file'];
+const SYSTEM: readonly Source[] = ['system'];
 
 const ALIASES: Readonly<Record<string, Alias>> = {
   ssl: { command: 'trace', sources: TLS, everything: true, passesOn: true },
   process: { command: 'trace', sources: PROCESS, everything: true, passesOn: true },
   stdio: { command: 'trace', sources: ['stdio'], everything: false, passesOn: true },
+  system: { command: 'trace', sources: SYSTEM, everything: true, passesOn: true },
   agent: { command: 'trace', sources: [], everything: true, passesOn: false },
-  record: { command: 'trace', sources: [], everything: false, passesOn: false },
+  record: { command: 'trace', sources: [...DEFAULT_SOURCES, ...SYSTEM], everything: false, passesOn: false },
   server: { command: 'serve', sources: [], everything: false, passesOn: false },
 };
 
@@ -46,6 +48,8 @@ const ALIASES: Readonly<Record<string, Alias>> = {
 type Rule =
   /** The same under another name, with or without a value. */
   | { readonly kind: 'rename'; readonly to: string; readonly value: boolean }
+  /** A number of megabytes; ours has a unit. */
+  | { readonly kind: 'megabytes'; readonly to: string }
   /** A list of names, each a flag of its own. */
   | { readonly kind: 'each'; readonly to: string }
   /** Sources on or off; alone it is on. */
@@ -59,7 +63,6 @@ type Rule =
 
 const FOUND_BY_ITSELF = 'TLS inside of programs is found without --binary-path';
 const ALL_LIBRARIES = 'every TLS library is captured: they cannot be left out one by one';
-const NO_METRICS = 'processor and memory samples are not taken: the end of a process tells its totals';
 const ANY_DURATION = 'processes of any duration are shown: --duration is not applied';
 const NO_MODE = '--mode is only applied to process: here traced processes are shown with their files; --source process leaves those out';
 /** Presets of its versions up to 0.1; the later ones have none. */
@@ -71,6 +74,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--ssl': { kind: 'switch', sources: TLS },
   '--process': { kind: 'switch', sources: PROCESS },
   '--stdio': { kind: 'switch', sources: ['stdio'] },
+  '--system': { kind: 'switch', sources: SYSTEM },
+  '--system-interval': { kind: 'rename', to: '--interval', value: true },
   '--comm': { kind: 'each', to: '--comm' },
   '-c': { kind: 'each', to: '--comm' },
   '--ssl-uid': { kind: 'rename', to: '--uid', value: true },
@@ -93,11 +98,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   '--binary-path': { kind: 'told', value: true, notice: FOUND_BY_ITSELF },
   '--http-filter': { kind: 'filter', translate: translateHttpFilter },
   '--ssl-filter': { kind: 'filter', translate: translateSslFilter },
-  '--system': { kind: 'told', value: false, notice: NO_METRICS },
-  '--system-interval': { kind: 'told', value: true, notice: NO_METRICS },
-  '--interval': { kind: 'told', value: true, notice: NO_METRICS },
-  '--cpu-threshold': { kind: 'told', value: true, notice: NO_METRICS },
-  '--memory-threshold': { kind: 'told', value: true, notice: NO_METRICS },
   '--no-children': { kind: 'rename', to: '--no-follow', value: false },
   '--duration': { kind: 'told', value: true, notice: ANY_DURATION },
   '--no-openssl': { kind: 'told', value: false, notice: ALL_LIBRARIES },
@@ -111,6 +111,8 @@ const RULES: Readonly<Record<string, Rule>> = {
 const ALIAS_RULES: Readonly<Record<string, Rule>> = {
   ...RULES,
   '-u': { kind: 'rename', to: '--uid', value: true },
+  '-i': { kind: 'rename', to: '--interval', value: true },
+  '--memory-threshold': { kind: 'megabytes', to: '--memory-threshold' },
 };
 
 /** What sslsniff, process and stdiocap call by one letter means something else before the `--`. */
@@ -130,10 +132,9 @@ const MODES: Readonly<Record<string, readonly Source[]>> = { 0: PROCESS, 1: ['pr
 const DEFAULT_ON: readonly Source[] = [...TLS, ...PROCESS];
 const TARGETS = ['--pid', '-p', '--comm', '-c', '--uid', '--exe', '--cgroup', '--container'];
 
-/** Throws USAGE for the command of theirs that ours has no source for. */
 export function translateAgentSight(argv: readonly string[]): Translated {
-  const [name = '', ...words] = argv;
-  if (name === 'system') throw noSystem();
+  // `debug ssl` of later versions is `ssl` without files.
+  const [name = '', ...words] = argv[0] === 'debug' ? argv.slice(1) : argv;
   const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
   if (alias === undefined && name !== 'trace') return { argv, notices: [] };
   const { flags, passedOn, command } = split(words, alias);
@@ -151,12 +152,6 @@ export function translateAgentSight(argv: readonly string[]): Translated {
   }
   const launch = command.length === 0 ? [] : ['--', ...command];
   return { argv: [alias?.command ?? name, ...out, ...launch], notices: [...notices] };
-}
-
-function noSystem(): AgentsightError {
-  return new AgentsightError('USAGE', 'could not run system: processor and memory samples are not taken', {
-    hint: 'agentsight-ts trace --source process -p PID tells at the end of each process what it used in all',
-  });
 }
 
 interface Split {
@@ -217,6 +212,9 @@ function apply(rule: Rule, { inline, next }: Given, taken: Taken): boolean {
       return isSwitchWord;
     case 'each':
       for (const part of (inline ?? next ?? '').split(',')) taken.words.push(rule.to, part);
+      return inline === null;
+    case 'megabytes':
+      taken.words.push(rule.to, `${inline ?? next ?? ''}M`);
       return inline === null;
     case 'filter': {
       const { expression, traps } = rule.translate(inline ?? next ?? '');

@@ -11,8 +11,8 @@ import type { Source } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { DEFAULT_PORT } from '../paths.ts';
 import {
-  BadValue, SELECTABLE_SOURCES, formatSize, parseComm, parseDescriptors, parseDirectory, parseDuration, parseMaxBytes, parsePid,
-  parsePlainPorts, parsePort, parseRingSize, parseSources, parseStoreUrl, parseTrafficPort, parseWord,
+  BadValue, DEFAULT_SOURCES, OPTIONAL_SOURCES, formatSize, parseComm, parseDescriptors, parseDirectory, parseDuration, parseInterval, parseMaxBytes, parsePercent, parsePid,
+  parsePlainPorts, parsePort, parseRingSize, parseSize, parseSources, parseStoreUrl, parseTrafficPort, parseWord,
 } from '../values.ts';
 import type { Parse } from '../values.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';
@@ -67,7 +67,7 @@ const run: OptionGroup = {
 
 const sources = valued(
   '--source <list>',
-  `of ${SELECTABLE_SOURCES.join(',')} (default: all but signal and readline)`,
+  `what to show, or all (default: ${DEFAULT_SOURCES.join(',')}; only by name: ${OPTIONAL_SOURCES.join(', ')})`,
   parseSources,
 );
 
@@ -90,6 +90,9 @@ const keep: OptionGroup = {
     valued('--fds <list>', 'stdio of these descriptors, as 0-2,7 (default: 0-2)', parseDescriptors),
     new Option('--all-fds', 'stdio of every descriptor (default: those of --fds)'),
     valued('--max-bytes <size>', `of each call on a descriptor (default: ${formatSize(LIMITS.payloadBytesPerCall)}; the rest is counted)`, parseMaxBytes),
+    valued('--interval <duration>', 'between two samples of system (default: 2s)', parseInterval),
+    valued('--cpu-threshold <percent>', 'warn when a tree of processes uses more, of one processor; with system (default: never)', parsePercent),
+    valued('--memory-threshold <size>', 'warn when it has more in memory; with system (default: never)', parseSize),
     new Option('--raw', 'tls chunks too, secrets masked (default: only what was parsed from them)'),
     new Option('--no-redact', 'leave passwords and keys readable (default: as many * stand for them before anything is written)'),
     valued('--ring-size <size>', `buffer between kernel and collector, a power of two (default: ${formatSize(LIMITS.ringBytes)})`, parseRingSize),

@@ -1,5 +1,6 @@
 /** The words at the end of a run: what could not be seen, and one line of totals with every loss. */
-import type { ProbeData } from '../event.ts';
+import type { ProbeData, SystemEvent, SystemThreshold } from '../event.ts';
+import { escapeText, formatBytes } from '../sinks/text.ts';
 import type { Totals } from '../pipeline.ts';
 import type { TlsReportRow } from '../runners/tls-report.ts';
 import type { StageStats } from '../stats.ts';
@@ -26,6 +27,7 @@ const LOSSES: Readonly<Record<string, (stage: string) => string>> = {
   truncated_bytes: (stage) => `bytes of ${stage} payload were beyond the limit of one call${RAISED_BY[stage] ?? ''}`,
   missed: (stage) => `${stage} calls were seen to end but not to start`,
   compat: (stage) => `${stage} calls of 32-bit programs were not decoded`,
+  unmeasured: () => 'times a process was not measured, for there were too many at once',
   malformed: () => 'records could not be decoded',
   bad_lines: () => 'lines of the capture could not be read',
   refused: (stage) => `events were refused by ${stage}`,
@@ -79,6 +81,15 @@ export function blindSpots(rows: readonly TlsReportRow[]): readonly string[] {
 /** Said when it is noticed. */
 export function suspectLine({ path, library, method, reason }: ProbeData): string {
   return `warning: ${path}: ${library ?? 'TLS'} was found there by ${method ?? 'nothing'}, but ${reason ?? 'that is doubtful'}`;
+}
+
+/** Said when a tree of processes passes a threshold. */
+export function overLine({ pid, comm, data }: SystemEvent, threshold: SystemThreshold): string {
+  const { processes, cpu_percent, rss_bytes } = data;
+  const who = `pid ${pid} ${escapeText(comm)}${processes === 1 ? '' : ` and ${processes - 1} more below it`}`;
+  return threshold === 'cpu'
+    ? `warning: ${who} used ${cpu_percent} % of a processor, over --cpu-threshold`
+    : `warning: ${who} had ${formatBytes(rss_bytes)} in memory, over --memory-threshold`;
 }
 
 /** The same in short, for the end of a run. */

@@ -9,6 +9,7 @@ import { AgentsightError } from '../errors.ts';
 import type { Source } from '../event.ts';
 import type { HeldElsewhere } from '../runners/launch.ts';
 import { selectsProcesses } from '../runners/seed.ts';
+import type { UsageOptions } from '../runners/usage.ts';
 import type { User } from '../user.ts';
 import { selectionOf, type SelectorFlags } from './selection.ts';
 import { DEFAULT_SOURCES, SELECTABLE_SOURCES } from '../values.ts';
@@ -52,6 +53,8 @@ export interface TraceOptions extends OutputOptions {
   /** What the kernel has to observe for `sources`. */
   readonly families: readonly ProgramFamily[];
   readonly durationMs: number | null;
+  /** How what processes use is measured; null where it is not. */
+  readonly usage: UsageOptions | null;
   /** The command was started by its own user, who raised only this collector. */
   readonly held: HeldElsewhere | null;
   readonly ringBytes: number;
@@ -77,6 +80,9 @@ export interface TraceFlags extends OutputFlags, SelectorFlags {
   readonly allFds?: boolean;
   readonly maxBytes?: number;
   readonly held?: HeldElsewhere;
+  readonly interval?: number;
+  readonly cpuThreshold?: number;
+  readonly memoryThreshold?: number;
 }
 
 export interface OutputFlags {
@@ -124,6 +130,7 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
     command,
     families: familiesFor(output.sources),
     durationMs: flags.for ?? null,
+    usage: usageOptions(flags, output.sources),
     held: flags.held ?? null,
     ringBytes: settings.ringSize,
     payloadBytesPerCall: settings.maxPayload,
@@ -133,6 +140,16 @@ export function traceOptions(flags: TraceFlags, command: readonly string[], invo
     allFds: flags.fds === undefined && settings.allFds,
     stdioBytesPerCall: flags.maxBytes ?? CAPTURE_DEFAULTS.stdioBytesPerCall,
   };
+}
+
+const SAMPLE_MS = 2000;
+
+function usageOptions({ interval, cpuThreshold, memoryThreshold }: TraceFlags, sources: readonly Source[]): UsageOptions | null {
+  if (sources.includes('system')) return { intervalMs: interval ?? SAMPLE_MS, cpuThreshold: cpuThreshold ?? null, memoryThresholdBytes: memoryThreshold ?? null };
+  const unused = Object.entries({ '--interval': interval, '--cpu-threshold': cpuThreshold, '--memory-threshold': memoryThreshold })
+    .find(([, value]) => value !== undefined);
+  if (unused === undefined) return null;
+  throw usage(`could not trace: ${unused[0]} is of source system, which is not chosen`, `add system to --source, as in --source ${[...sources, 'system'].join(',')}`);
 }
 
 /** A replay shows its events in the page only when it is asked to: they may be there already. */

@@ -7,12 +7,12 @@ import { keepHeapSmall } from '../heap.ts';
 import type { ProbeData } from '../event.ts';
 import { createIdentity } from '../identity.ts';
 import { runPipeline, type Pipeline, type Totals } from '../pipeline.ts';
-import { createCaptureRunner, type CaptureReady, type CaptureRunner } from '../runners/capture.ts';
+import { createCaptureRunner, type CaptureReady, type CaptureRunner, type CaptureRunnerOptions } from '../runners/capture.ts';
 import { selectsProcesses } from '../runners/seed.ts';
 import { openOutputs } from './outputs.ts';
 import { selectionText } from './selection.ts';
 import { onEndingSignals, reachesCommandByItself, type EndingSignal } from './signals.ts';
-import { blindSpots, plural, summaryLine, suspectLine, suspectSummary } from './summary.ts';
+import { blindSpots, overLine, plural, summaryLine, suspectLine, suspectSummary } from './summary.ts';
 import type { TraceOptions } from './trace-options.ts';
 import { createWords, type Words } from './words.ts';
 
@@ -22,9 +22,12 @@ export async function runTrace(options: TraceOptions): Promise<number> {
   const words = createWords(options.quiet);
   const identity = createIdentity();
   const suspects: ProbeData[] = [];
-  const runner = createRunner(options, identity, (probe) => {
-    suspects.push(probe);
-    words.say(suspectLine(probe));
+  const runner = createRunner(options, identity, {
+    onSuspect(probe) {
+      suspects.push(probe);
+      words.say(suspectLine(probe));
+    },
+    onOver: (event, threshold) => words.say(overLine(event, threshold)),
   });
   let pipeline: Pipeline | undefined;
   const outputs = await openOutputs({
@@ -76,15 +79,15 @@ async function trace(run: Run): Promise<number> {
   }
 }
 
-function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>, onSuspect: (probe: ProbeData) => void): CaptureRunner {
+function createRunner(options: TraceOptions, identity: ReturnType<typeof createIdentity>, told: Pick<CaptureRunnerOptions, 'onSuspect' | 'onOver'>): CaptureRunner {
   const [command, ...args] = options.command;
-  const { pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, user, held } = options;
+  const { pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, user, held, usage } = options;
   // The command's own output must not run into the events that a pipe takes.
   const stdio = ['inherit', wantsLines(options) ? 2 : 'inherit', 'inherit'] as const;
   return createCaptureRunner({
     addon: loadAddon(),
     launcherPath: launcherPath(),
-    identity, pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, onSuspect,
+    identity, pids, selection, families, ringBytes, payloadBytesPerCall, plainPorts, fds, allFds, stdioBytesPerCall, usage, ...told,
     launch: command === undefined ? null : { command, args, user, stdio, ...(held === null ? {} : { held }) },
   });
 }

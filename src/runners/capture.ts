@@ -16,26 +16,25 @@ import { Observable, type Subscriber } from 'rxjs';
 import { NO_SELECTION, type Addon, type Batch, type KernelCounters, type ProgramFamily, type Selection } from '../addon.ts';
 import { createProcessTable, type ProcessTable } from '../decode/process-table.ts';
 import { AgentsightError } from '../errors.ts';
-import type { Event, ProbeData } from '../event.ts';
+import type { Event, ProbeData, SystemEvent, SystemThreshold } from '../event.ts';
 import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { adoptCommand } from './adopt.ts';
-import { filesOfLaunch, linkerPlaceOf, placeOfLaunch, placeOfProcess } from './command-files.ts';
 import { createIoUringUsers, type IoUringUser } from './io-uring.ts';
 import { hasIoUring } from './open-ends.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
+import { likelyFiles } from './likely-files.ts';
 import { createLossWatch } from './loss.ts';
 import { lossEvent, probeEvent, unseenEvent } from './own-events.ts';
 import { createOwnTrees } from './own-trees.ts';
 import type { Runner } from './runner.ts';
-import { installedRuntimes } from './runtimes.ts';
 import {
   endedUnseen, existingEvents, findSelected, resolveTarget, seedTrees, selectsProcesses, type Seeded, type Seeds,
 } from './seed.ts';
 import { openCapture, captureStats, type OpenCapture } from './open-capture.ts';
-import { type LinkerPlace, broughtFiles } from './tls-needed.ts';
 import type { TlsReportRow } from './tls-report.ts';
+import { createUsageSampler, type UsageOptions, type UsageSampler } from './usage.ts';
 
 export interface CaptureRunnerOptions {
   readonly addon: Addon;
@@ -57,6 +56,9 @@ export interface CaptureRunnerOptions {
   readonly plainPorts?: readonly number[];
   /** What passes a hooked place tells that it is the wrong one: at once, for whoever reads no events. */
   readonly onSuspect?: (probe: ProbeData) => void;
+  /** What processes use is measured; null where it is not. */
+  readonly usage?: UsageOptions | null;
+  readonly onOver?: (event: SystemEvent, threshold: SystemThreshold) => void;
   /** How long descendants may outlive the launched command before the run ends. */
   readonly descendantGraceMs?: number;
 }
@@ -81,8 +83,6 @@ export interface CaptureRunner extends Runner {
 }
 
 const LOOK_MS = 1000;
-/** Roots whose PATH is looked through for runtimes. */
-const ROOTS_ASKED = 16;
 const DESCENDANT_GRACE_MS = 1000;
 
 export function createCaptureRunner(options: CaptureRunnerOptions): CaptureRunner {
@@ -103,6 +103,7 @@ class LiveCapture implements CaptureRunner {
   readonly #losses = createLossWatch();
   readonly #ownTrees = createOwnTrees(process.pid, () => this.#held?.pid ?? null);
   readonly #probes: ProbeData[] = [];
+  readonly #usage: UsageSampler | null;
   readonly #ioUring: ReturnType<typeof createIoUringUsers>;
   #setReady!: (ready: CaptureReady | null) => void;
   #failReady!: (error: unknown) => void;
@@ -117,6 +118,7 @@ class LiveCapture implements CaptureRunner {
   #commandEnded = false;
   #lookTimer: NodeJS.Timeout | null = null;
   #graceTimer: NodeJS.Timeout | null = null;
+  #usageTimer: NodeJS.Timeout | null = null;
   #lastStats: readonly StageStats[] = [];
   #lastReport: readonly TlsReportRow[] = [];
 
@@ -128,6 +130,8 @@ class LiveCapture implements CaptureRunner {
     this.#selection = (options.pids ?? []).length === 0 ? selection : { ...NO_SELECTION, follow, ports };
     this.#processes = createProcessTable(options.identity);
     this.#ioUring = createIoUringUsers(options.identity);
+    const { identity, usage, onOver = () => undefined } = options;
+    this.#usage = usage == null ? null : createUsageSampler({ identity, options: usage, onOver });
     this.ready = new Promise((resolve, reject) => {
       this.#setReady = resolve;
       this.#failReady = reject;
@@ -147,7 +151,8 @@ class LiveCapture implements CaptureRunner {
 
   stats(): readonly StageStats[] {
     const open = this.#open;
-    return open === null ? this.#lastStats : captureStats(open);
+    if (open === null) return this.#lastStats;
+    return [...captureStats(open), ...(this.#usage === null ? [] : [{ stage: 'usage', counters: this.#usage.counters() }])];
   }
 
   tlsReport(): readonly TlsReportRow[] {
@@ -194,6 +199,7 @@ class LiveCapture implements CaptureRunner {
     if (this.#stopped()) return;
     this.#setReady(ready);
     await this.#release();
+    this.#measureUsage();
     this.#running = true;
     this.#endWhenDone();
   }
@@ -275,6 +281,16 @@ class LiveCapture implements CaptureRunner {
   #noteIoUring(user: IoUringUser): void {
     const event = this.#ioUring.note(user);
     if (event !== null) this.#emit(this.#ownTrees.without([event]));
+  }
+
+  /** The first look begins the first interval. */
+  #measureUsage(): void {
+    const { usage } = this.#options;
+    const sampler = this.#usage;
+    if (usage == null || sampler === null) return;
+    const look = () => this.#emit(this.#ownTrees.without([...sampler.look(this.#processes.live(), performance.now())]));
+    look();
+    this.#usageTimer = setInterval(look, usage.intervalMs);
   }
 
   #commandHasEnded(): void {
@@ -367,6 +383,7 @@ class LiveCapture implements CaptureRunner {
     this.#closed = true;
     if (this.#lookTimer !== null) clearInterval(this.#lookTimer);
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
+    if (this.#usageTimer !== null) clearInterval(this.#usageTimer);
     open?.tls?.close();
     open?.capture.close();
     this.#open = null;
@@ -374,21 +391,4 @@ class LiveCapture implements CaptureRunner {
     this.#setReady(null);
     this.#setExit(null);
   }
-}
-
-interface LikelyFiles {
-  readonly files: readonly string[];
-  /** Where the linker looks for the command's libraries. */
-  readonly place: LinkerPlace | null;
-}
-
-/** What is hooked before anything is traced: the command's own files, libraries that it brings along, and runtimes that it or the roots can find. */
-function likelyFiles(launch: LaunchOptions | null, roots: readonly number[], readElf: Addon['readElf']): LikelyFiles {
-  const rootPlaces = roots.slice(0, ROOTS_ASKED).flatMap((pid) => placeOfProcess(pid) ?? []);
-  if (launch === null) return { files: installedRuntimes(rootPlaces), place: null };
-  const commandPlace = placeOfLaunch(launch);
-  const place = linkerPlaceOf(commandPlace);
-  const own = filesOfLaunch(launch, commandPlace);
-  const brought = own.flatMap((file) => broughtFiles(file, readElf, place));
-  return { files: [...own, ...brought, ...installedRuntimes([commandPlace, ...rootPlaces])], place };
 }

@@ -17,16 +17,24 @@ export interface ProcStat {
   readonly sid: number;
   /** 0 when every thread has ended. */
   readonly threads: number;
+  /** Processor time of all its threads so far, in clock ticks. */
+  readonly userTicks: number;
+  readonly systemTicks: number;
   /** Start since boot in clock ticks. */
   readonly startTicks: bigint;
+  /** Resident memory, in pages. */
+  readonly rssPages: number;
 }
 
 /** Fields of /proc/PID/stat after the name, counted from the state: proc(5) numbers them from 3. */
 const STATE_FIELD = 0;
 const PPID_FIELD = 1;
 const SESSION_FIELD = 3;
+const USER_FIELD = 11;
+const SYSTEM_FIELD = 12;
 const THREADS_FIELD = 17;
 const START_FIELD = 19;
+const RSS_FIELD = 21;
 
 export function readStat(pid: number): ProcStat | null {
   const text = readText(`/proc/${pid}/stat`);
@@ -45,7 +53,10 @@ export function readStat(pid: number): ProcStat | null {
     ppid: Number(fields[PPID_FIELD]),
     sid: Number(fields[SESSION_FIELD]),
     threads: Number(fields[THREADS_FIELD]),
+    userTicks: Number(fields[USER_FIELD]),
+    systemTicks: Number(fields[SYSTEM_FIELD]),
     startTicks: BigInt(startTicks),
+    rssPages: Number(fields[RSS_FIELD]),
   };
 }
 

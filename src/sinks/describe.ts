@@ -1,7 +1,7 @@
 /** One readable line per event: time, source, who, and a sentence. Pure. */
 import {
   assertUnreachable, type Endpoint, type Errno, type Event, type FileData, type HttpData, type McpData, type NetChunk, type NetData, type ProcessData,
-  type Resettable, type SocketAddress, type Source, type StdioData, type TlsChunk, type TlsData, type WebsocketData,
+  type Resettable, type SocketAddress, type Source, type StdioData, type SystemData, type TlsChunk, type TlsData, type WebsocketData,
 } from '../event.ts';
 import { toDate } from '../time.ts';
 import { escapeText, fitColumns, formatBytes, formatDuration, quotePayload } from './text.ts';
@@ -14,7 +14,7 @@ export interface LineStyle {
 
 /** SGR codes: distinct on dark and light grounds. */
 const COLOURS: Readonly<Record<Source, string>> = {
-  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', websocket: '34', mcp: '35', probe: '90', loss: '31', log: '33',
+  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', websocket: '34', mcp: '35', system: '32', probe: '90', loss: '31', log: '33',
 };
 const BADGE_WIDTH = 7;
 /** Characters of free text in a line without a width. */
@@ -48,6 +48,7 @@ export function describe(event: Event): string {
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
     case 'websocket': return describeWebsocket(event.data);
     case 'mcp': return describeMcp(event.data);
+    case 'system': return describeSystem(event.data);
     case 'probe': {
       const { status, subject, library, path, method, reason } = event.data;
       if (subject === 'io_uring') return escapeText(reason ?? path);
@@ -86,6 +87,12 @@ function describeProcess(data: ProcessData): string {
 function commandLine(filename: string, argv: readonly string[]): string {
   const words = [filename, ...argv.slice(1)].slice(0, 64);
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.slice(0, 1024)}'`)).join(' ').slice(0, 4096);
+}
+
+function describeSystem({ event, processes, cpu_percent, rss_bytes, threads, over }: SystemData): string {
+  const whose = event === 'TREE' && processes > 1 ? `${processes} processes, ` : '';
+  const much = over.length === 0 ? '' : ` over the threshold of ${over.join(' and ')}`;
+  return `${whose}${cpu_percent} % of a processor, ${formatBytes(rss_bytes)} in memory, ${threads} thread${threads === 1 ? '' : 's'}${much}`;
 }
 
 function describeTls(data: TlsData): string {

@@ -111,6 +111,12 @@ export function everySource(): Event[] {
       kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS, evidence: 'used' }, id: 1,
       method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,
     }),
+    eventOf('system', {
+      event: 'TREE', processes: 3, cpu_percent: 152.5, user_ms: 2900, system_ms: 150, rss_bytes: 123_457_536, threads: 14, interval_ms: 2000, over: ['cpu'],
+    }),
+    eventOf('system', {
+      event: 'PROCESS', processes: 1, cpu_percent: 0, user_ms: 0, system_ms: 0, rss_bytes: 4096, threads: 1, interval_ms: 2003, over: [],
+    }),
     eventOf('probe', {
       path: '/usr/lib/libssl.so.3', place: null, library: 'openssl', status: 'attached', build_id: 'ab12', method: 'internal', functions: ['SSL_read'], reason: null,
       steps: [{ step: 'symbols', outcome: 'found' }],

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { translateAgentSight } from '../../src/cli/agentsight.ts';
 import { parseCommandLine } from '../../src/cli/command-line.ts';
 
+/** What ours shows by itself, and samples. */
+const RECORDED = 'process,file,net,tls,stdio,http,sse,websocket,mcp,system';
+
 describe("AgentSight's command line", () => {
   it.each<[string, string]>([
     ['ssl --sse-merge', 'trace --source tls,http,sse,websocket --pid 1'],
@@ -26,6 +29,12 @@ describe("AgentSight's command line", () => {
     ['trace --disable-auth-removal -p 9', 'trace --no-redact -p 9'],
     ['trace --ssl-http true --ssl-handshake -p 9', 'trace -p 9'],
     ['trace --server-port 8080 --server -p 9', 'trace --server-port 8080 -p 9'],
+    ['system', 'trace --source system --pid 1'],
+    ['system -i 5 -p 9 --no-children --cpu-threshold 80 --memory-threshold 512', 'trace --interval 5 -p 9 --no-follow --cpu-threshold 80 --memory-threshold 512M --source system'],
+    ['system --interval=1 --memory-threshold=64 -c node,bun', 'trace --interval=1 --memory-threshold 64M --comm node --comm bun --source system'],
+    ['trace --system --system-interval 3 -p 9', 'trace --interval 3 -p 9 --source tls,http,sse,websocket,process,file,system'],
+    ['debug stdio -p 9 --all-fds', 'trace -p 9 --all-fds --source stdio'],
+    ['debug trace -p 9 --ssl-http', 'trace -p 9'],
     ['server --server-port 7000', 'serve --server-port 7000'],
   ])('%s', (theirs, ours) => {
     const { argv, notices } = translateAgentSight(theirs.split(' '));
@@ -38,7 +47,6 @@ describe("AgentSight's command line", () => {
     ['trace --http-filter response.body= -p 1', 'dropped them all', 'nothing but that response'],
     ['trace --binary-path /opt/claude -p 1', 'without --binary-path'],
     ['trace --rotate-logs --max-log-size 10 -p 1', 'rotate'],
-    ['trace --system --system-interval 2 -p 1', 'samples'],
     ['ssl -p 1 -- -o', 'every TLS library'],
     ['ssl -p 1 -- -g -n', 'every TLS library'],
     ['process -p 1 -- -d 100', 'duration'],
@@ -56,16 +64,12 @@ describe("AgentSight's command line", () => {
   });
 
   it.each([
-    ['record -c claude --log-file r.log', 'trace --comm claude --output r.log'],
-    ['record -- claude -p hi --ssl', 'trace -- claude -p hi --ssl'],
+    ['record -c claude --log-file r.log', `trace --comm claude --output r.log --source ${RECORDED}`],
+    ['record -- claude -p hi --ssl', `trace --source ${RECORDED} -- claude -p hi --ssl`],
   ])('tells that record has no filters of its own: %s', (theirs, ours) => {
     const { argv, notices } = translateAgentSight(theirs.split(' '));
     expect(argv.join(' ')).toBe(ours);
     expect(notices).toEqual([expect.stringContaining('/v1/rgstr') as string]);
-  });
-
-  it('refuses system, which has no counterpart', () => {
-    expect(() => translateAgentSight(['system', '--interval', '2', '-p', '1'])).toThrow('samples are not taken');
   });
 
   it('leaves every command of ours as it is', () => {

@@ -66,6 +66,8 @@ describe('the command line', () => {
     [['trace', '--pid', 'abc'], 'could not use --pid: "abc" is not a process id', 'whole number'],
     [['trace', '--source', 'ssl'], 'could not use --source: there is no source "ssl"', 'did you mean tls'],
     [['trace', '--for', 'soon'], 'could not use --for: "soon" is not a duration', '10s'],
+    [['trace', '--interval', '10ms'], 'could not use --interval: 100ms is the shortest', ''],
+    [['trace', '--cpu-threshold', 'much'], 'could not use --cpu-threshold: "much" is not a percentage', '200'],
     [['trace', '--ring-size', '3M'], "a ring's size is a power of two, not 3M", '2M and 4M'],
     [['trace', '--port', '70000'], 'could not use --port: no traffic has port 70000', '--server-port'],
     [['trace', '--port', '0'], 'could not use --port: no traffic has port 0', '--server-port'],

@@ -52,6 +52,17 @@ describe('the options of trace', () => {
     expect(refusal({ pid: [7], excludeSource: ['stdio'] }, [], { sources: ['stdio'] }).message).toContain('leaves no source');
   });
 
+  it('measure what processes use where system is chosen, and refuse what is for that alone elsewhere', () => {
+    const measured = { ...invocation, settings: { ...settings, sources: ['process', 'system'] as const } };
+    expect(traceOptions({ pid: [7] }, [], invocation).usage).toBeNull();
+    expect(traceOptions({ pid: [7] }, [], measured)).toMatchObject({
+      usage: { intervalMs: 2000, cpuThreshold: null, memoryThresholdBytes: null }, families: ['process'],
+    });
+    expect(traceOptions({ pid: [7], interval: 500, cpuThreshold: 80, memoryThreshold: 1 << 20 }, [], measured).usage)
+      .toEqual({ intervalMs: 500, cpuThreshold: 80, memoryThresholdBytes: 1 << 20 });
+    expect(refusal({ pid: [7], memoryThreshold: 1 }, [])).toMatchObject({ message: expect.stringContaining('--memory-threshold is of source system') as string, hint: expect.stringContaining('sse,system') as string });
+  });
+
   it('take descriptors from the list that was typed, whatever the settings say of all', () => {
     const all = { ...invocation, settings: { ...settings, allFds: true } };
     expect(traceOptions({ pid: [7] }, [], all)).toMatchObject({ fds: [0, 1, 2], allFds: true, stdioBytesPerCall: 4 << 20 });

@@ -31,6 +31,8 @@ group('the sentence of an event', () => {
     [sourced('signal'), 'SIGTERM from 4321 node to 77 sleep'],
     [sourced('signal', 1), 'SIGPIPE from the kernel to 4321 node ignored'],
     [sourced('readline'), '"ls -l"'],
+    [sourced('system'), '3 processes, 152.5 % of a processor, 123.5 MB in memory, 14 threads over the threshold of cpu'],
+    [sourced('system', 1), '0 % of a processor, 4.1 KB in memory, 1 thread'],
     [sourced('probe', 1), 'pid 4321 (node) uses io_uring'],
   ])('%#', (event, sentence) => {
     expect(describe(event)).toBe(sentence);

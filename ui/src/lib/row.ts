@@ -11,7 +11,7 @@ import { summariseWebsocket } from './row-websocket.ts';
 import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
-export const ROW_SOURCES = ['process', 'http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'probe', 'loss', 'log'] as const;
+export const ROW_SOURCES = ['process', 'http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'system', 'probe', 'loss', 'log'] as const;
 export type RowSource = (typeof ROW_SOURCES)[number];
 export type Tone = 'plain' | 'warn' | 'error';
 
@@ -104,6 +104,7 @@ function summarise(source: RowSource, data: Data): Summary {
     case 'stdio': return summariseStdio(data);
     case 'signal': return summariseSignal(data);
     case 'readline': return { kind: 'readline', title: text(data, 'line') };
+    case 'system': return summariseSystem(data);
     case 'tls': return summariseTls(data);
     case 'probe': return summariseProbe(data);
     case 'loss': return summariseLoss(data);
@@ -193,6 +194,18 @@ function summariseSignal(data: Data): Summary {
     title: `${text(data, 'sent_by') === 'kernel' ? 'from the kernel ' : ''}to ${number(data, 'target_pid')} ${text(data, 'target_comm')}`,
     note: error ?? (text(data, 'outcome') === 'delivered' ? '' : text(data, 'outcome')),
     tone: error === null ? 'plain' : 'warn',
+  };
+}
+
+function summariseSystem(data: Data): Summary {
+  const processes = number(data, 'processes');
+  const over = texts(data, 'over');
+  const whose = text(data, 'event') === 'TREE' && processes > 1 ? `${processes} processes: ` : '';
+  return {
+    kind: text(data, 'event'),
+    title: `${whose}${number(data, 'cpu_percent')} % CPU · ${formatBytes(number(data, 'rss_bytes'))}`,
+    note: over.length === 0 ? `in ${formatDuration(number(data, 'interval_ms') * 1e6)}` : `over the threshold of ${over.join(' and ')}`,
+    tone: over.length === 0 ? 'plain' : 'warn',
   };
 }
 
