@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -157,16 +158,21 @@ bool ReadTarget(Napi::Env env, const Napi::Value& value, UprobeTarget* target) {
   return true;
 }
 
-Napi::Array CounterRows(Napi::Env env, const std::vector<uint64_t>& counters) {
-  Napi::Array rows = Napi::Array::New(env, COUNT_SOURCES);
-  for (uint32_t source = 0; source < COUNT_SOURCES; source++) {
-    Napi::Array row = Napi::Array::New(env, COUNTERS_PER_SOURCE);
-    for (uint32_t counter = 0; counter < COUNTERS_PER_SOURCE; counter++) {
-      row.Set(counter, static_cast<double>(counters[source * uint32_t{COUNTERS_PER_SOURCE} + counter]));
-    }
-    rows.Set(source, row);
+// Of cpus that counted anything: a machine may have hundreds that never ran a traced process.
+Napi::Array CpuCounters(Napi::Env env, const std::vector<cpu_state>& states) {
+  Napi::Array cpus = Napi::Array::New(env);
+  for (size_t cpu = 0; cpu < states.size(); cpu++) {
+    const cpu_state& state = states[cpu];
+    if (std::all_of(std::begin(state.counters), std::end(state.counters), [](uint64_t value) { return value == 0; })) continue;
+    Napi::Float64Array values = Napi::Float64Array::New(env, COUNTER_SLOTS);
+    std::copy(std::begin(state.counters), std::end(state.counters), values.Data());
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("cpu", static_cast<double>(cpu));
+    one.Set("records", static_cast<double>(state.records));
+    one.Set("values", values);
+    cpus.Set(cpus.Length(), one);
   }
-  return rows;
+  return cpus;
 }
 
 }  // namespace
@@ -189,7 +195,7 @@ Napi::Function Capture::Define(Napi::Env env) {
 }
 
 Capture::Capture(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<Capture>(info), last_kernel_counters_(COUNTER_SLOTS, 0) {
+    : Napi::ObjectWrap<Capture>(info) {
   if (!ReadOptions(info.Env(), info[0], &options_)) {
     closed_ = true;
     return;
@@ -307,9 +313,9 @@ Napi::Value Capture::DrainAll(const Napi::CallbackInfo& info) {
 Napi::Value Capture::KernelCounters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!closed_ && programs_->loaded()) {
-    if (const Failure failure = programs_->ReadCounters(&last_kernel_counters_)) return Finish(env, failure);
+    if (const Failure failure = programs_->ReadCounters(&last_cpu_states_)) return Finish(env, failure);
   }
-  return CounterRows(env, last_kernel_counters_);
+  return CpuCounters(env, last_cpu_states_);
 }
 
 Napi::Value Capture::Counters(const Napi::CallbackInfo& info) {
@@ -345,7 +351,7 @@ Napi::Value Capture::Finish(Napi::Env env, const Failure& failure) const {
 // The counters stay readable: what they were at the end.
 void Capture::Release(Napi::Env env) {
   closed_ = true;
-  if (programs_->loaded()) static_cast<void>(programs_->ReadCounters(&last_kernel_counters_));
+  if (programs_->loaded()) static_cast<void>(programs_->ReadCounters(&last_cpu_states_));
   if (drain_ != nullptr) {
     const bool started = drain_->started();
     drain_->Close(env);

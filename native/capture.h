@@ -42,7 +42,7 @@ class Capture : public Napi::ObjectWrap<Capture> {
   std::unique_ptr<Programs> programs_;
   std::shared_ptr<Drain> drain_;
   std::shared_ptr<Sideband> sideband_;
-  std::vector<uint64_t> last_kernel_counters_;
+  std::vector<cpu_state> last_cpu_states_;
   DrainCounters last_counters_;
   SidebandCounters last_sideband_;
   bool closed_ = false;

@@ -347,16 +347,13 @@ std::vector<Link> Programs::TakeUprobes() {
   return links;
 }
 
-Failure Programs::ReadCounters(std::vector<uint64_t>* counters) const {
+Failure Programs::ReadCounters(std::vector<cpu_state>* states) const {
   const int cpus = libbpf_num_possible_cpus();
   const uint32_t zero = 0;
-  std::vector<cpu_state> states(cpus > 0 ? cpus : 1);
-  const int result = cpus < 0 ? cpus : bpf_map_lookup_elem(MapFd("cpu_states"), &zero, states.data());
+  std::vector<cpu_state> read(cpus > 0 ? cpus : 1);
+  const int result = cpus < 0 ? cpus : bpf_map_lookup_elem(MapFd("cpu_states"), &zero, read.data());
   if (result < 0) return Explain("BPF_LOAD_FAILED", "read the kernel's counters", -result, nullptr);
-  counters->assign(COUNTER_SLOTS, 0);
-  for (const cpu_state& state : states) {
-    for (size_t index = 0; index < counters->size(); index++) (*counters)[index] += state.counters[index];
-  }
+  *states = std::move(read);
   return std::nullopt;
 }
 

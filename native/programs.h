@@ -56,8 +56,8 @@ class Programs {
   Link TakeUprobe(uint32_t id);
   std::vector<Link> TakeUprobes();
 
-  // One value per counter of bpf/counters.h, summed over cpus.
-  Failure ReadCounters(std::vector<uint64_t>* counters) const;
+  // One entry per cpu that the kernel may have.
+  Failure ReadCounters(std::vector<cpu_state>* states) const;
 
  private:
   struct ObjectDeleter {

@@ -94,8 +94,17 @@ export interface UprobeTarget {
   readonly cookie: number;
 }
 
-/** One row per counter source of bpf/counters.h, one value per enum counter, summed over cpus. */
-export type KernelCounters = readonly (readonly number[])[];
+/** What the programs counted on one cpu. */
+export interface CpuCounters {
+  readonly cpu: number;
+  /** Numbers given to records there, delivered or not. */
+  readonly records: number;
+  /** As bpf/counters.h says: source * COUNTERS_PER_SOURCE + counter. */
+  readonly values: Float64Array;
+}
+
+/** Of the cpus that counted anything, by their number. */
+export type KernelCounters = readonly CpuCounters[];
 
 /** A file that a traced process has mapped executable: its program, a library, the dynamic linker. */
 export interface MappedFile {

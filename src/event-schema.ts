@@ -207,6 +207,7 @@ const probe = z.object({
 
 const loss = z.object({
   stage: z.string(), of: z.string(), cause: z.string(), lost: count, bytes: count, connection: z.string().nullable(),
+  cpus: z.array(z.object({ cpu: count, lost: count, bytes: count })).exactOptional(),
 }) satisfies z.ZodType<LossData>;
 
 const log = z.object({ level: z.enum(['info', 'warn', 'error']), message: z.string() }) satisfies z.ZodType<LogData>;

@@ -309,6 +309,14 @@ export interface LossData {
   readonly lost: number;
   readonly bytes: number;
   readonly connection: string | null;
+  /** Of what the kernel counted: the processors where it was lost, by their number. */
+  readonly cpus?: readonly CpuLoss[];
+}
+
+export interface CpuLoss {
+  readonly cpu: number;
+  readonly lost: number;
+  readonly bytes: number;
 }
 
 export interface LogData {

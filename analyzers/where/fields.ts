@@ -19,7 +19,7 @@ const ENVELOPE = ['timestamp', 'source', 'pid', 'comm', 'id', 'process', 'sessio
 /** Every key of `data`, of whatever source; a test compares it with the schema. */
 export const DATA_KEYS: readonly string[] = [
   'alpn', 'ancestors', 'answers', 'argv', 'body', 'body_encoding', 'build_id', 'bytes', 'call', 'cause', 'cgroup', 'close_code', 'close_reason', 'code', 'compressed', 'connection', 'container', 'core_dumped', 'cpu_percent',
-  'count', 'created', 'cwd', 'data', 'decoded_bytes', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
+  'count', 'cpus', 'created', 'cwd', 'data', 'decoded_bytes', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
   'exit_code', 'fault', 'fd', 'filename', 'flags', 'fragments', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'interval_ms', 'kind',
   'last_event_id', 'latency_ms', 'len', 'length', 'level', 'library', 'line', 'lost', 'message', 'method', 'mode', 'name', 'number', 'of',
   'offset', 'ok', 'opcode', 'outcome', 'over', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',

@@ -51,6 +51,15 @@ function losses(stages: readonly StageStats[]): readonly string[] {
   );
 }
 
+/** Where the ring was full: of each processor, the records that it numbered, those that came, and those that are counted as lost. */
+export function cpuLines(stages: readonly StageStats[]): readonly string[] {
+  return stages.flatMap(({ stage, counters }) => {
+    const cpu = /^kernel\.cpu(\d+)$/.exec(stage)?.[1];
+    const count = (name: string): string => (counters[name] ?? 0).toLocaleString('en');
+    return cpu === undefined ? [] : [`cpu ${cpu}: ${count('records')} records, ${count('read')} read, ${count('lost')} lost`];
+  });
+}
+
 /** Kinds of blind spots that are told line by line. */
 const BLIND_SPOTS_TOLD = 20;
 

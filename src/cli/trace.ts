@@ -12,7 +12,7 @@ import { selectsProcesses } from '../runners/seed.ts';
 import { openOutputs } from './outputs.ts';
 import { selectionText } from './selection.ts';
 import { onEndingSignals, reachesCommandByItself, type EndingSignal } from './signals.ts';
-import { blindSpots, overLine, plural, summaryLine, suspectLine, suspectSummary } from './summary.ts';
+import { blindSpots, cpuLines, overLine, plural, summaryLine, suspectLine, suspectSummary } from './summary.ts';
 import type { TraceOptions } from './trace-options.ts';
 import { createWords, type Words } from './words.ts';
 
@@ -123,6 +123,7 @@ function report({ options, words, runner, pipeline, suspects }: Run, totals: Tot
   for (const line of runner.ioUringLines()) words.say(line);
   if (options.families.includes('tls')) for (const line of blindSpots(runner.tlsReport())) words.say(line);
   for (const line of suspectSummary(suspects)) words.say(line);
+  if (options.verbose) for (const line of cpuLines(pipeline.stats())) words.say(line);
   words.say(summaryLine({ verb: 'traced', durationMs, totals, stages: pipeline.stats(), output: options.output }));
 }
 

@@ -50,6 +50,8 @@ export interface Decoder {
   /** What still waits for more, at the end of a capture. */
   flush(): Event[];
   counters(): Readonly<Record<string, number>>;
+  /** Records of one cpu, whatever came of them. */
+  readOf(cpu: number): number;
 }
 
 export type DecoderCounter = 'records' | 'unknown_kind' | 'malformed' | 'malformed_bytes';
@@ -159,6 +161,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       ...counters.snapshot(), ...files.counters(), ...processes.counters(), ...tls.counters(), ...joiner.counters(), ...net.counters(), ...greetings.counters(), ...io.counters(),
       sequence_gaps: sequences.missing(),
     }),
+    readOf: sequences.seenOf,
   };
 }
 

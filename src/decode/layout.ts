@@ -305,6 +305,9 @@ export const TLS_LIBRARY = {
 
 export const COUNTER_SOURCE = { COUNT_PROCESS: 0, COUNT_TLS: 1, COUNT_STDIO: 2, COUNT_FILE: 3, COUNT_NET: 4, COUNT_SIGNAL: 5, COUNT_READLINE: 6 } as const;
 
+/** Values that each source has room for. */
+export const COUNTERS_PER_SOURCE = 16;
+
 export const COUNTER = {
   COUNT_DELIVERED: 0,
   COUNT_RING_FULL: 1,

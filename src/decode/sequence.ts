@@ -9,6 +9,8 @@ export interface SequenceCheck {
   see(low: number, high: number): void;
   /** Over all cpus, since the first record of each. */
   missing(): number;
+  /** Records of one cpu. */
+  seenOf(cpu: number): number;
 }
 
 interface Cpu {
@@ -32,6 +34,7 @@ export function createSequenceCheck(): SequenceCheck {
       if (number > state.last) state.last = number;
       else if (number < state.first) state.first = number;
     },
+    seenOf: (cpu) => cpus[cpu]?.seen ?? 0,
     missing: () => cpus.reduce((sum, cpu) => (cpu === undefined ? sum : sum + cpu.last - cpu.first + 1 - cpu.seen), 0),
   };
 }

@@ -1,7 +1,7 @@
 /** Turns growth of the kernel's loss counters into what was lost since the last look. */
-import type { KernelCounters } from '../addon.ts';
-import { COUNTER, COUNTER_SOURCE } from '../decode/layout.ts';
-import type { LossData } from '../event.ts';
+import type { CpuCounters, KernelCounters } from '../addon.ts';
+import { COUNTER, COUNTER_SOURCE, COUNTERS_PER_SOURCE } from '../decode/layout.ts';
+import type { CpuLoss, LossData } from '../event.ts';
 import type { StageStats } from '../stats.ts';
 
 const SOURCES = [
@@ -51,30 +51,43 @@ export interface LossWatch {
 }
 
 export function createLossWatch(): LossWatch {
-  let before: KernelCounters = [];
+  let before: ReadonlyMap<number, CpuCounters> = new Map();
   return {
     look(counters) {
-      const losses = SOURCES.flatMap(([of, source]) => {
-        const grown = (counter: number | null): number =>
-          counter === null ? 0 : valueAt(counters, source, counter) - valueAt(before, source, counter);
-        return CAUSES.flatMap(({ cause, lost, bytes }): LossData[] => {
-          const loss = { stage: 'kernel', of, cause, lost: grown(lost), bytes: grown(bytes), connection: null };
-          return loss.lost > 0 || loss.bytes > 0 ? [loss] : [];
-        });
-      });
-      before = counters;
+      const losses = SOURCES.flatMap(([of, source]) => CAUSES.flatMap(({ cause, lost, bytes }): LossData[] => {
+        const grown = (after: CpuCounters, counter: number | null): number =>
+          counter === null ? 0 : valueOf(after, source, counter) - valueOf(before.get(after.cpu), source, counter);
+        const cpus = counters.map((one) => ({ cpu: one.cpu, lost: grown(one, lost), bytes: grown(one, bytes) })).filter((one) => one.lost > 0 || one.bytes > 0);
+        return cpus.length === 0 ? [] : [{ stage: 'kernel', of, cause, lost: sumOf(cpus, 'lost'), bytes: sumOf(cpus, 'bytes'), connection: null, cpus }];
+      }));
+      before = new Map(counters.map((one) => [one.cpu, one]));
       return losses;
     },
   };
 }
 
-export function kernelStats(counters: KernelCounters): StageStats[] {
-  return SOURCES.map(([name, source]) => ({
+/** Per source over all cpus; and of each cpu that lost records, how many it numbered, how many of them we `read`, and how many are counted as `lost`. */
+export function kernelStats(counters: KernelCounters, readOf: (cpu: number) => number): StageStats[] {
+  const ofSources = SOURCES.map(([name, source]) => ({
     stage: `kernel.${name}`,
-    counters: Object.fromEntries(COUNTER_NAMES.map(([key, counter]) => [key, valueAt(counters, source, counter)])),
+    counters: Object.fromEntries(COUNTER_NAMES.map(([key, counter]) => [key, countedOf(counters, source, counter)])),
   }));
+  const ofCpus = counters.flatMap((one) => {
+    const lost = SOURCES.reduce((sum, [, source]) => sum + valueOf(one, source, COUNTER.COUNT_RING_FULL), 0);
+    return lost === 0 ? [] : [{ stage: `kernel.cpu${one.cpu}`, counters: { records: one.records, read: readOf(one.cpu), lost } }];
+  });
+  return [...ofSources, ...ofCpus];
 }
 
-function valueAt(counters: KernelCounters, source: number, counter: number): number {
-  return counters[source]?.[counter] ?? 0;
+/** What all cpus counted. */
+export function countedOf(counters: KernelCounters, source: number, counter: number): number {
+  return counters.reduce((sum, one) => sum + valueOf(one, source, counter), 0);
+}
+
+function valueOf(one: CpuCounters | undefined, source: number, counter: number): number {
+  return one?.values[source * COUNTERS_PER_SOURCE + counter] ?? 0;
+}
+
+function sumOf(cpus: readonly CpuLoss[], key: 'lost' | 'bytes'): number {
+  return cpus.reduce((sum, one) => sum + one[key], 0);
 }

@@ -93,7 +93,7 @@ function createTls(capture: Capture, { addon, processes, onProbe }: OpenCaptureO
 
 export function captureStats({ capture, decoder, descriptors, tls, peers, readline }: OpenCapture): StageStats[] {
   return [
-    ...kernelStats(capture.kernelCounters()),
+    ...kernelStats(capture.kernelCounters(), decoder.readOf),
     { stage: 'addon', counters: { ...capture.counters() } },
     { stage: 'decoder', counters: decoder.counters() },
     ...(tls === null ? [] : [{ stage: 'tls targets', counters: tls.counters() }]),

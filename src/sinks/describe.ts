@@ -57,8 +57,9 @@ export function describe(event: Event): string {
       return escapeText(`${status} ${library ?? subject ?? 'TLS'} in ${path}${how === '' ? '' : ` (${how})`}`);
     }
     case 'loss': {
-      const { lost, of, stage, cause, bytes } = event.data;
-      return escapeText(`lost ${lost} ${of}${bytes > 0 ? ` with ${formatBytes(bytes)}` : ''} in ${stage}: ${cause}`);
+      const { lost, of, stage, cause, bytes, cpus = [] } = event.data;
+      const where = cpus.length === 0 ? '' : ` on cpu ${cpus.map(({ cpu }) => cpu).join(', ')}`;
+      return escapeText(`lost ${lost} ${of}${bytes > 0 ? ` with ${formatBytes(bytes)}` : ''} in ${stage}${where}: ${cause}`);
     }
     case 'log': return escapeText(`${event.data.level}: ${event.data.message}`);
     default: return assertUnreachable(event);

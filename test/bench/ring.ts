@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { CAPTURE_DEFAULTS, loadAddon, type Batch, type Capture } from '../../src/addon.ts';
 import { COUNTER, COUNTER_SOURCE, RECORD_KIND, SIZE } from '../../src/decode/layout.ts';
+import { countedOf } from '../../src/runners/loss.ts';
 import { median, type Bench, type BenchContext, type Figure } from './figure.ts';
 import { readReport, runProgram } from './run-program.ts';
 
@@ -131,7 +132,7 @@ async function drainFlood(capture: Capture, { flood, perSecond, report }: Flood)
   const used = process.cpuUsage(cpu);
   const wallNs = Number(process.hrtime.bigint() - startNs);
   if (code !== 0) throw new Error(`the flood ended with ${code}`);
-  const counted = capture.kernelCounters()[COUNTER_SOURCE.COUNT_STDIO]?.[COUNTER.COUNT_RING_FULL] ?? 0;
+  const counted = countedOf(capture.kernelCounters(), COUNTER_SOURCE.COUNT_STDIO, COUNTER.COUNT_RING_FULL);
   if (counted !== COUNT - records) throw new Error(`${COUNT - records} records are missing, ${counted} are counted as lost`);
   return {
     perSecond: records / (wallNs / 1e9),

@@ -124,7 +124,7 @@ export function everySource(): Event[] {
     eventOf('probe', {
       subject: 'io_uring', path: '/usr/bin/node', place: null, library: null, status: 'absent', build_id: null, method: null, functions: [], reason: 'pid 4321 (node) uses io_uring', steps: [],
     }),
-    eventOf('loss', { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 900, connection: null }),
+    eventOf('loss', { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 900, connection: null, cpus: [{ cpu: 0, lost: 1, bytes: 300 }, { cpu: 3, lost: 2, bytes: 600 }] }),
     eventOf('log', { level: 'warn', message: 'could not do it' }),
   ];
 }

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { COUNTER, COUNTER_SOURCE, RECORD_FLAG, RECORD_KIND } from '../../src/decode/layout.ts';
+import { countedOf } from '../../src/runners/loss.ts';
 import { startCapture, stdioOf, type RawRecord, type TestCapture } from '../helpers/capture.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 
@@ -44,7 +45,7 @@ describeKernel('stdio program', () => {
   const moved = (capture: TestCapture, fd: number, isWrite: boolean): RawRecord[] =>
     capture.of(STDIO).filter((record) => stdioOf(record).fd === fd && stdioOf(record).isWrite === isWrite);
   const counter = (capture: TestCapture, name: keyof typeof COUNTER): number =>
-    capture.capture.kernelCounters()[COUNTER_SOURCE.COUNT_STDIO]?.[COUNTER[name]] ?? -1;
+    countedOf(capture.capture.kernelCounters(), COUNTER_SOURCE.COUNT_STDIO, COUNTER[name]);
 
   it('carries a write of 1 MiB whole and byte for byte', async () => {
     // To a file: a pipe would take it in pieces.
@@ -153,7 +154,7 @@ describeKernel('stdio program', () => {
     expect(delivered + refused).toBe(counter(small, 'COUNT_CALLS'));
     expect(delivered + refused).toBeGreaterThanOrEqual(2 * count);
     expect(small.of(RECORD_KIND.RECORD_PROCESS_EXIT, pid)).toHaveLength(1);
-    expect(small.capture.kernelCounters()[COUNTER_SOURCE.COUNT_PROCESS]?.[COUNTER.COUNT_RING_FULL]).toBe(0);
+    expect(countedOf(small.capture.kernelCounters(), COUNTER_SOURCE.COUNT_PROCESS, COUNTER.COUNT_RING_FULL)).toBe(0);
   });
 
   it('numbers the records of each cpu without a gap when none was lost', async () => {

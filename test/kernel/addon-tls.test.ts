@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadAddon, type UprobeProgram, type UprobeTarget } from '../../src/addon.ts';
 import { COUNTER, COUNTER_SOURCE, RECORD_KIND, TLS_LIBRARY } from '../../src/decode/layout.ts';
+import { countedOf } from '../../src/runners/loss.ts';
 import { locateTls } from '../../src/runners/tls-locate.ts';
 import { startCapture, tlsOf, type RawRecord, type TestCapture } from '../helpers/capture.ts';
 import { CERTIFICATE_PROGRAM } from '../helpers/files.ts';
@@ -108,7 +109,7 @@ describeKernel('tls programs', () => {
     expect((await traced.run([process.execPath, '-e', program, server.certPath, server.url])).code).toBe(0);
     const sent = stream(true);
     expect(sent.subarray(sent.indexOf('\r\n\r\n') + 4).equals(Buffer.alloc(300_000, 'abcdefghij'))).toBe(true);
-    expect(traced.capture.kernelCounters()[COUNTER_SOURCE.COUNT_TLS]?.[COUNTER.COUNT_MISSED]).toBe(0);
+    expect(countedOf(traced.capture.kernelCounters(), COUNTER_SOURCE.COUNT_TLS, COUNTER.COUNT_MISSED)).toBe(0);
   });
 
   it('tell two connections of one process apart', async () => {

@@ -25,6 +25,10 @@ interface Flood {
   readonly ready?: (events: readonly FileEvent[]) => boolean;
 }
 
+function sum(of: readonly Readonly<Record<string, unknown>>[], key: string): number {
+  return of.reduce((total, one) => total + Number(one[key]), 0);
+}
+
 describeKernel('a collector that is stopped while it is flooded', () => {
   let dir: TempDir;
   let children: ChildProcess[];
@@ -43,7 +47,7 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     execFileSync('cc', ['-O2', '-o', path, programPath(`${program}.c`), ...libraries]);
     const target = spawn(path, args(dir), { stdio: ['pipe', 'ignore', 'inherit'] });
     const file = dir.file('trace.jsonl');
-    const cli = startCli(['trace', '--no-hub', '-q', '--raw', '--no-redact', '--source', 'all', '--ring-size', RING, '-o', file, '-p', String(target.pid)]);
+    const cli = startCli(['trace', '--no-hub', '-q', '-v', '--raw', '--no-redact', '--source', 'all', '--ring-size', RING, '-o', file, '-p', String(target.pid)]);
     children.push(target, cli.child);
     await waitFor('the trace to see the program', () => {
       if (cli.child.exitCode !== null) throw new Error(`trace ended: ${cli.stderr()}`);
@@ -57,7 +61,23 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     const { code, stderr } = await cli.result;
     expect(code).toBe(0);
     expect(stderr).toMatch(/LOST: /);
-    return readEvents(file);
+    const events = readEvents(file);
+    expectGapsCounted(events, stderr);
+    return events;
+  }
+
+  /** On each cpu the numbers that no record came with are those that are counted as lost there, in the events too. */
+  function expectGapsCounted(events: readonly FileEvent[], stderr: string): void {
+    const told = new Map<number, number>();
+    for (const { data } of ofSource(events, 'loss')) {
+      const cpus = data['cpus'] as readonly { readonly cpu: number; readonly lost: number; readonly bytes: number }[];
+      expect([sum(cpus, 'lost'), sum(cpus, 'bytes')]).toEqual([data['lost'], data['bytes']]);
+      for (const { cpu, lost } of cpus) told.set(cpu, (told.get(cpu) ?? 0) + lost);
+    }
+    const lines = [...stderr.matchAll(/\bcpu (\d+): (\S+) records, (\S+) read, (\S+) lost$/gm)].map((line) => line.slice(1).map((text) => Number(text.replaceAll(',', ''))));
+    expect(lines.length).toBeGreaterThan(0);
+    for (const [cpu, records = NaN, read = NaN, lost] of lines) expect([cpu, lost, told.get(cpu ?? -1)]).toEqual([cpu, records - read, records - read]);
+    expect(told.size).toBe(lines.length);
   }
 
   /** What the kernel refused of a source; nothing may be lost in another way. */
@@ -90,6 +110,33 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     });
     const closes = 2;
     expect(ofSource(events, 'tls').length + lost(events, 'tls')).toBe(2 * rounds + closes);
+  });
+
+  it('tls: of a call of several records each part is in an event or counted, and the events of the others say where it is missing', async () => {
+    const rounds = 400;
+    const size = 100_000;
+    execFileSync(process.execPath, [CERTIFICATE_PROGRAM, dir.path]);
+    const events = await floodStopped({
+      program: 'tlsloop', libraries: ['-l:libssl.so.3', '-l:libcrypto.so.3'],
+      args: () => [String(rounds), String(size), dir.file('cert.pem'), dir.file('key.pem'), dir.file('report.json'), 'go'],
+      ready: (seen) => ofSource(seen, 'probe').some(({ data }) => String(data['path']).includes('libssl')),
+    });
+    // A read gives one record of TLS, which a write fills with 16 KiB; a write is told in parts of 32 KiB.
+    const [reads, parts, closes] = [Math.ceil(size / 16_384), Math.ceil(size / 32_768), 2];
+    expect(ofSource(events, 'tls').length + lost(events, 'tls')).toBe(rounds * (reads + parts) + closes);
+    const data = ofSource(events, 'tls').filter((event) => event.data['event'] === 'DATA').map((event) => event.data);
+    const losses = ofSource(events, 'loss').filter((event) => event.data['of'] === 'tls').map((event) => event.data);
+    expect(sum(data, 'len') + sum(losses, 'bytes')).toBe(2 * rounds * size);
+    // Each part says where in the call it is and what the whole call carried: what its call lacks is known to the byte.
+    const written = data.filter((one) => one['direction'] === 'write');
+    const calls = new Map<number, number>();
+    for (const { position, offset, len, total } of written) {
+      expect(total).toBe(size);
+      expect([Number(offset) % 32_768, len]).toEqual([0, Math.min(32_768, size - Number(offset))]);
+      const start = Number(position) - Number(offset);
+      calls.set(start, (calls.get(start) ?? 0) + Number(len));
+    }
+    expect([...calls.values()].filter((bytes) => bytes < size).length).toBeGreaterThan(0);
   });
 
   it('file: each operation is an event, one of several in an event, or counted', async () => {

@@ -38,7 +38,7 @@ extern int BIO_new_bio_pair(BIO **, size_t, BIO **, size_t);
 
 #define FILETYPE_PEM 1
 #define PAIR_BYTES (256 * 1024)
-#define MAX_SIZE 16384
+#define MAX_SIZE 131072
 #define MAX_HANDSHAKE_STEPS 16
 
 static int shake_hands(SSL *client, SSL *server)

@@ -88,7 +88,8 @@ describe('the layout of a record', () => {
 
   test('the counters have the same names and numbers', () => {
     const { COUNT_SOURCES: _sources, ...sources } = parseEnum('counter_source');
-    const { COUNTERS_PER_SOURCE: _count, ...counters } = parseEnum('counter');
+    const { COUNTERS_PER_SOURCE: perSource, ...counters } = parseEnum('counter');
+    expect(perSource).toBe(layout.COUNTERS_PER_SOURCE);
     expect(sources).toEqual(layout.COUNTER_SOURCE);
     expect(counters).toEqual(layout.COUNTER);
   });

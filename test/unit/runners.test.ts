@@ -4,17 +4,17 @@ import { chmodSync, closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, rmSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { COUNTER, COUNTER_SOURCE } from '../../src/decode/layout.ts';
+import { COUNTER, COUNTER_SOURCE, COUNTERS_PER_SOURCE } from '../../src/decode/layout.ts';
 import { createProcessTable } from '../../src/decode/process-table.ts';
 import { AgentsightError } from '../../src/errors.ts';
-import { NO_SELECTION } from '../../src/addon.ts';
+import { type CpuCounters, NO_SELECTION } from '../../src/addon.ts';
 import { createIdentity } from '../../src/identity.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { commandFiles } from '../../src/runners/command-files.ts';
 import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
 import { cgroupIn } from '../../src/runners/cgroup.ts';
-import { createLossWatch } from '../../src/runners/loss.ts';
+import { createLossWatch, kernelStats } from '../../src/runners/loss.ts';
 import { placeOf } from '../../src/runners/mapped-file.ts';
 import { listProcesses, readArgv, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
 import { endedUnseen, findSelected, resolveTarget } from '../../src/runners/seed.ts';
@@ -161,22 +161,29 @@ describe('/proc', () => {
 });
 
 describe('the watch over losses', () => {
-  const counters = (values: Readonly<Record<number, number>>) => {
-    const rows = Array.from({ length: 8 }, () => Array.from({ length: 8 }, () => 0));
-    for (const [counter, value] of Object.entries(values)) rows[COUNTER_SOURCE.COUNT_TLS]![Number(counter)] = value;
-    return rows;
+  /** Of one cpu, what it counted of TLS. */
+  const onCpu = (cpu: number, tls: Readonly<Record<number, number>>): CpuCounters => {
+    const values = new Float64Array(128);
+    for (const [counter, value] of Object.entries(tls)) values[COUNTER_SOURCE.COUNT_TLS * COUNTERS_PER_SOURCE + Number(counter)] = value;
+    return { cpu, records: 20, values };
   };
+  const full = (cpu: number, lost: number): CpuCounters => onCpu(cpu, { [COUNTER.COUNT_RING_FULL]: lost, [COUNTER.COUNT_RING_FULL_BYTES]: lost * 100 });
 
-  test('tells what was lost since the last look, and nothing of what was delivered', () => {
+  test('tells what was lost since the last look and on which cpus, and nothing of what was delivered', () => {
     const watch = createLossWatch();
-    expect(watch.look(counters({ [COUNTER.COUNT_DELIVERED]: 9, [COUNTER.COUNT_CALLS]: 9 }))).toEqual([]);
-    expect(watch.look(counters({ [COUNTER.COUNT_RING_FULL]: 3, [COUNTER.COUNT_RING_FULL_BYTES]: 300 }))).toEqual([
-      { stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 300, connection: null },
-    ]);
-    expect(watch.look(counters({ [COUNTER.COUNT_RING_FULL]: 5, [COUNTER.COUNT_RING_FULL_BYTES]: 500 }))).toMatchObject([
-      { lost: 2, bytes: 200 },
-    ]);
-    expect(watch.look(counters({ [COUNTER.COUNT_RING_FULL]: 5, [COUNTER.COUNT_RING_FULL_BYTES]: 500 }))).toEqual([]);
+    expect(watch.look([onCpu(0, { [COUNTER.COUNT_DELIVERED]: 9, [COUNTER.COUNT_CALLS]: 9 })])).toEqual([]);
+    expect(watch.look([full(0, 1), onCpu(1, {}), full(63, 2)])).toEqual([{
+      stage: 'kernel', of: 'tls', cause: 'ring full', lost: 3, bytes: 300, connection: null,
+      cpus: [{ cpu: 0, lost: 1, bytes: 100 }, { cpu: 63, lost: 2, bytes: 200 }],
+    }]);
+    expect(watch.look([full(0, 1), full(1, 2), full(63, 2)])).toMatchObject([{ lost: 2, bytes: 200, cpus: [{ cpu: 1, lost: 2, bytes: 200 }] }]);
+    expect(watch.look([full(0, 1), full(1, 2), full(63, 2)])).toEqual([]);
+  });
+
+  test('tells of each cpu that lost records how many it numbered, and how many came', () => {
+    const stats = kernelStats([onCpu(0, {}), full(5, 8)], (cpu) => (cpu === 5 ? 12 : 20));
+    expect(stats.filter(({ stage }) => stage.startsWith('kernel.cpu'))).toEqual([{ stage: 'kernel.cpu5', counters: { records: 20, read: 12, lost: 8 } }]);
+    expect(stats.find(({ stage }) => stage === 'kernel.tls')?.counters).toMatchObject({ ring_full: 8, ring_full_bytes: 800 });
   });
 });
 

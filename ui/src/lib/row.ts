@@ -8,7 +8,7 @@ import { summariseFile } from './row-file.ts';
 import { summariseMcp } from './row-mcp.ts';
 import { remoteOf, resetOf, summariseNet } from './row-net.ts';
 import { summariseWebsocket } from './row-websocket.ts';
-import { type Data, flag, number, numberOrNull, text, textOrNull, texts } from './read.ts';
+import { type Data, flag, number, numberOrNull, records, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
 export const ROW_SOURCES = ['process', 'http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'system', 'probe', 'loss', 'log'] as const;
@@ -247,7 +247,10 @@ function summariseLoss(data: Data): Summary {
   return {
     kind: text(data, 'stage'),
     title: `${number(data, 'lost')} lost of ${text(data, 'of')}: ${text(data, 'cause')}`,
-    note: number(data, 'bytes') > 0 ? formatBytes(number(data, 'bytes')) : '',
+    note: [
+      number(data, 'bytes') > 0 ? formatBytes(number(data, 'bytes')) : '',
+      ...records(data, 'cpus').map((one) => `cpu ${number(one, 'cpu')}: ${number(one, 'lost') > 0 ? number(one, 'lost') : formatBytes(number(one, 'bytes'))}`),
+    ].filter((part) => part !== '').join(' · '),
     tone: 'error',
     bytes: number(data, 'bytes'),
     keep: true,
