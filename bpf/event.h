@@ -37,11 +37,12 @@ enum record_kind {
 	RECORD_READLINE = 88,
 };
 
-/* Bits of record_header.flags; 0x0008 and up are free. */
+/* Bits of record_header.flags; 0x0010 and up are free. */
 enum record_flag {
 	RECORD_TRUNCATED = 0x0001,	/* the cap was reached: the record carries less than there was */
 	RECORD_READ_FAULT = 0x0002,	/* some user memory could not be read: those bytes are zero */
 	RECORD_MAXRSS_UPPER_BOUND = 0x0004, /* EXIT: peak RSS may be inherited over exec */
+	RECORD_EXEC_BY_THREAD = 0x0008,	/* EXEC: not by the first thread, so that the process has another leader now */
 };
 
 struct record_header {

@@ -75,7 +75,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 static __always_inline void send_exec(struct cpu_state *cpu, struct scratch *scratch,
-				      struct task_struct *task, struct linux_binprm *bprm, __u32 root)
+				      struct task_struct *task, struct linux_binprm *bprm, __u32 root, int old_pid)
 {
 	struct process_exec record = {};
 	__u64 argv = task->mm->arg_start;
@@ -87,6 +87,8 @@ static __always_inline void send_exec(struct cpu_state *cpu, struct scratch *scr
 	fill_header(&record.header, RECORD_PROCESS_EXEC, task, root);
 	record.parent_start_ns = task->real_parent->group_leader->start_boottime;
 	record.ppid = task->real_parent->tgid;
+	if (old_pid != task->pid)
+		record.header.flags |= RECORD_EXEC_BY_THREAD;
 	record.gid = bpf_get_current_uid_gid() >> 32;
 
 	len = bpf_probe_read_kernel_str(scratch->filename, sizeof(scratch->filename), bprm->filename);
@@ -164,7 +166,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (root == 0 && is_selected_process(scratch, task, bpf_get_current_uid_gid()) && make_root(cpu, pid) == 0)
 		root = pid;
 	if (root != 0 && config.emit_process)
-		send_exec(cpu, scratch, task, bprm, root);
+		send_exec(cpu, scratch, task, bprm, root, old_pid);
 	release_scratch(scratch);
 	return 0;
 }

@@ -53,7 +53,7 @@ const target: OptionGroup = {
     repeated('--uid <user>', 'processes of this user, a number or a name; repeatable', parseWord),
     repeated('--cgroup <path>', 'processes in this control group or below it; repeatable', parseWord),
     repeated('--container <id>', 'processes in this container, the beginning of its id or a name; repeatable', parseWord),
-    new Option('--no-follow', 'these processes without those that they start (default: all descendants as well)'),
+    new Option('--no-follow', 'these processes without those that they start; one -p PID is then hooked alone (default: all descendants as well)'),
   ],
 };
 

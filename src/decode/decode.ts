@@ -18,7 +18,7 @@ import { createNetDecoder } from './decode-net.ts';
 import { decodeSignal } from './decode-signal.ts';
 import { createGreetings } from './greetings.ts';
 import { createSocketJoiner } from './join.ts';
-import { HEADER, RECORD_KIND, SIZE } from './layout.ts';
+import { HEADER, RECORD_FLAG, RECORD_KIND, SIZE } from './layout.ts';
 import type { PeersOf } from './peer.ts';
 import type { ProcessEntry, ProcessTable } from './process-table.ts';
 import type { RecordView } from './record.ts';
@@ -35,6 +35,8 @@ export interface DecoderOptions {
   readonly peersOf?: PeersOf;
   /** A process has made an io_uring: what passes it is not seen. */
   readonly onIoUring?: (process: ProcessEntry) => void;
+  /** A process has another thread as its leader, which executed a program. */
+  readonly onNewLeader?: (pid: number) => void;
   /** The process of this pid and those above it; without it roots have none. */
   readonly ancestorsOf?: (pid: number) => readonly Ancestor[];
   /** A running process has become a root: what it is has to be asked of /proc. */
@@ -65,7 +67,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const joiner = createSocketJoiner();
   const net = createNetDecoder({ ...options, greetings });
   const files = createFileDecoder(options);
-  const { ancestorsOf = () => [], onJoin = () => undefined, onIoUring = () => undefined, heldPid = () => null, peersOf = () => [] } = options;
+  const { ancestorsOf = () => [], onJoin = () => undefined, onIoUring = () => undefined, onNewLeader = () => undefined, heldPid = () => null, peersOf = () => [] } = options;
   const io = createIoDecoder({ ...options, peersOf });
   const context = { ...options, ancestorsOf };
   /** First exec of the held command. */
@@ -124,6 +126,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         return decodeFork(record, context);
       case RECORD_KIND.RECORD_PROCESS_EXEC:
         if (process.pid === heldPid()) letGoNs ??= view.getBigUint64(offset + HEADER.time_ns, true);
+        if ((view.getUint16(offset + HEADER.flags, true) & RECORD_FLAG.RECORD_EXEC_BY_THREAD) !== 0) onNewLeader(process.pid);
         return decodeExec(record, context) ?? malformed(size);
       case RECORD_KIND.RECORD_PROCESS_JOIN:
         onJoin(process.pid);

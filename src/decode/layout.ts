@@ -26,6 +26,7 @@ export const RECORD_FLAG = {
   RECORD_TRUNCATED: 0x0001,
   RECORD_READ_FAULT: 0x0002,
   RECORD_MAXRSS_UPPER_BOUND: 0x0004,
+  RECORD_EXEC_BY_THREAD: 0x0008,
 } as const;
 
 /** Whole structs in bytes; variable parts follow. */

@@ -21,6 +21,7 @@ import type { Identity } from '../identity.ts';
 import { LIMITS } from '../limits.ts';
 import type { StageStats } from '../stats.ts';
 import { adoptCommand } from './adopt.ts';
+import { onlyProcess } from './hook-scope.ts';
 import { createIoUringUsers, type IoUringUser } from './io-uring.ts';
 import { hasIoUring } from './open-ends.ts';
 import { holdCommand, type HeldCommand, type LaunchExit, type LaunchOptions } from './launch.ts';
@@ -183,6 +184,7 @@ class LiveCapture implements CaptureRunner {
       ...this.#options,
       selection: this.#selection,
       processes: this.#processes,
+      onlyPid: onlyProcess({ launches: launch != null, roots, selection: this.#selection }),
       heldPid: () => this.#held?.pid ?? null,
       onJoin: (pid) => this.#join(pid),
       onProbe: (probe) => this.#emitProbe(probe),

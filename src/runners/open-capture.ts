@@ -45,12 +45,14 @@ export interface OpenCaptureOptions {
   /** A running process has become a root. */
   readonly onJoin: (pid: number) => void;
   readonly onProbe: (probe: ProbeData) => void;
+  /** The only process that will ever be traced: its hooks can be its own. */
+  readonly onlyPid: number | null;
   readonly onIoUring: (user: IoUringUser) => void;
 }
 
 /** Loads and attaches the programs; nothing is traced yet. */
 export function openCapture(options: OpenCaptureOptions): OpenCapture {
-  const { addon, identity, processes, families, onProbe, onJoin, onIoUring, heldPid } = options;
+  const { addon, identity, processes, families, onProbe, onlyPid, onJoin, onIoUring, heldPid } = options;
   const capture = addon.openCapture({
     // Processes are followed whatever is shown: the end of the run and the hooks depend on their records.
     families: [...new Set<ProgramFamily>(['process', ...families])],
@@ -68,12 +70,16 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
     const clock = new BootClock(addon.bootClockOffsetNs());
     const descriptors = createDescriptors();
     const peers = createPeers({ identity, processes });
+    const tls = families.includes('tls') ? createTls(capture, options) : null;
+    const readline = families.includes('readline') ? createReadlineFiles({ readElf: addon.readElf, capture, onProbe, onlyPid }) : null;
     const decoder = createDecoder({
       clock, identity, processes, readPath: descriptors.readPath, peersOf: peers.peersOf, onJoin, onIoUring, heldPid,
       ancestorsOf: (pid) => readAncestors(pid, identity),
+      onNewLeader(pid) {
+        tls?.onNewLeader(pid);
+        readline?.onNewLeader();
+      },
     });
-    const tls = families.includes('tls') ? createTls(capture, options) : null;
-    const readline = families.includes('readline') ? createReadlineFiles({ readElf: addon.readElf, capture, onProbe }) : null;
     return { capture, decoder, descriptors, tls, peers, readline };
   } catch (error) {
     capture.close();
@@ -81,10 +87,10 @@ export function openCapture(options: OpenCaptureOptions): OpenCapture {
   }
 }
 
-function createTls(capture: Capture, { addon, processes, onProbe }: OpenCaptureOptions): TlsTargets {
+function createTls(capture: Capture, { addon, processes, onProbe, onlyPid }: OpenCaptureOptions): TlsTargets {
   const ladder = createLadder({ readElf: addon.readElf, store: createLocatedStore(locatedDir()) });
   return createTlsTargets({
-    files: createTlsFiles({ addon, capture, ladder, onProbe }),
+    files: createTlsFiles({ addon, capture, ladder, onProbe, onlyPid }),
     processes,
     watchMappings: (onMappings) => capture.watchMappings(onMappings),
     onSuspect: onProbe,

@@ -1,7 +1,7 @@
 /**
  * Hooks bash where it reads a line: its own readline(), or that of the library
- * it was linked with. By inode and for all processes, as TLS is: the kernel
- * passes over those that are not traced.
+ * it was linked with. By inode and for all processes, as TLS is, or of the one
+ * that is traced alone.
  */
 import { basename } from 'node:path';
 import type { Addon, Capture } from '../addon.ts';
@@ -19,13 +19,17 @@ export interface ReadlineFiles {
   /** A process that runs. */
   lookAt(pid: number): void;
   observe(event: Event): void;
+  /** The process that is traced alone has another leader: its EXEC follows, and is hooked for all. */
+  onNewLeader(): void;
   counters(): Readonly<Record<string, number>>;
 }
 
 export interface ReadlineFilesOptions {
   readonly readElf: Addon['readElf'];
-  readonly capture: Pick<Capture, 'attachUprobe'>;
+  readonly capture: Pick<Capture, 'attachUprobe' | 'detachUprobe'>;
   readonly onProbe: (probe: ProbeData) => void;
+  /** The only process that is traced. */
+  readonly onlyPid: number | null;
 }
 
 const INSTALLED = ['/usr/bin/bash', '/usr/local/bin/bash'];
@@ -35,8 +39,11 @@ const LIBRARY = /^libreadline\.so/;
 /** bash, rbash, bash-static, bash5 … */
 const isBash = (path: string): boolean => /^r?bash/.test(basename(path));
 
-export function createReadlineFiles({ readElf, capture, onProbe }: ReadlineFilesOptions): ReadlineFiles {
+export function createReadlineFiles({ readElf, capture, onProbe, onlyPid }: ReadlineFilesOptions): ReadlineFiles {
   const looked = new Set<string>();
+  let pid = onlyPid;
+  /** Hooks of one process. */
+  const hooks: number[] = [];
   const counters = new Counters(['attached', 'absent', 'failed', 'refused']);
 
   function look(path: string, place = path): void {
@@ -71,13 +78,14 @@ export function createReadlineFiles({ readElf, capture, onProbe }: ReadlineFiles
   function attach(place: string): boolean {
     const symbol = readElf(place, [FUNCTION]).symbols[0];
     if (symbol === undefined) return false;
-    capture.attachUprobe({ program: 'readline_exit', path: place, offset: symbol.offset, pid: null, cookie: 0 });
+    const id = capture.attachUprobe({ program: 'readline_exit', path: place, offset: symbol.offset, pid, cookie: 0 });
+    if (pid !== null) hooks.push(id);
     return true;
   }
 
-  function lookAt(pid: number): void {
-    const path = readLink(`/proc/${pid}/exe`);
-    if (path !== null && isBash(path)) look(path, `/proc/${pid}/exe`);
+  function lookAt(shell: number): void {
+    const path = readLink(`/proc/${shell}/exe`);
+    if (path !== null && isBash(path)) look(path, `/proc/${shell}/exe`);
   }
 
   return {
@@ -85,8 +93,13 @@ export function createReadlineFiles({ readElf, capture, onProbe }: ReadlineFiles
       for (const path of [...INSTALLED, ...files.filter(isBash)]) look(path);
     },
     lookAt,
-    observe({ source, data, pid }) {
-      if (source === 'process' && data.event === 'EXEC' && !data.existing && isBash(data.exe ?? data.filename)) lookAt(pid);
+    observe({ source, data, pid: shell }) {
+      if (source === 'process' && data.event === 'EXEC' && !data.existing && isBash(data.exe ?? data.filename)) lookAt(shell);
+    },
+    onNewLeader() {
+      pid = null;
+      for (const id of hooks.splice(0)) capture.detachUprobe(id);
+      looked.clear();
     },
     counters: () => counters.snapshot(),
   };

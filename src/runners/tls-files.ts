@@ -2,7 +2,7 @@
  * Every file looked at for TLS, each once: hooked, known but not hooked,
  * failed, or without. Hooks are by inode and for all processes: the kernel
  * passes over those that are not traced, and short-lived processes of one
- * program share one hook.
+ * program share one hook. Of a process that is traced alone they are its own.
  */
 import type { Addon, Capture } from '../addon.ts';
 import { tlsLibraryNumber } from '../decode/tls-library.ts';
@@ -41,6 +41,10 @@ export interface TlsFiles {
   look(path: string, place?: string): Promise<TlsFile | null>;
   /** The same for a program file and every library that it asks for. null when it is no program that can be read. */
   lookAtNeeded(program: string, place: LinkerPlace | null): Promise<readonly TlsFile[] | null>;
+  /** The process that hooks are made for; null: all. */
+  onlyPid(): number | null;
+  /** Drops the hooks of one process and forgets all files: what is looked at from now on is hooked for all. */
+  hookForAll(): void;
   counters(): Readonly<Record<string, number>>;
   /** Nothing is hooked from now on. */
   close(): void;
@@ -51,14 +55,19 @@ export interface TlsFilesOptions {
   readonly capture: Pick<Capture, 'attachUprobe' | 'detachUprobe'>;
   readonly ladder: Ladder;
   readonly onProbe: (probe: ProbeData) => void;
+  /** The only process that is traced. */
+  readonly onlyPid?: number | null;
 }
 
-export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOptions): TlsFiles {
+export function createTlsFiles({ addon, capture, ladder, onProbe, onlyPid = null }: TlsFilesOptions): TlsFiles {
   const files = new Map<string, TlsFile>();
   /** Those that are being searched now. */
   const searches = new Map<string, Promise<TlsFile | null>>();
   const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'probes', 'refused_probes', 'forgotten']);
   let closed = false;
+  let pid = onlyPid;
+  /** Hooks of one process. */
+  const hooks: number[] = [];
 
   async function look(path: string, place = path): Promise<TlsFile | null> {
     const stat = statFile(place);
@@ -67,16 +76,14 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     const known = files.get(key) ?? searches.get(key);
     if (known !== undefined) return known;
     const search = searchAndHook(path, place);
+    const pidBefore = pid;
     searches.set(key, search);
-    try {
-      const file = await search;
-      // Its process ended while we looked: the file itself has not failed.
-      if (file === null || (file.state === 'failed' && !isSameFile(statFile(place), stat))) return null;
-      remember(key, file);
-      return file;
-    } finally {
-      searches.delete(key);
-    }
+    const file = await search.finally(() => searches.delete(key));
+    if (pid !== pidBefore) return look(path, place);
+    // Its process ended while we looked: the file itself has not failed.
+    if (file === null || (file.state === 'failed' && !isSameFile(statFile(place), stat))) return null;
+    remember(key, file);
+    return file;
   }
 
   async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
@@ -146,13 +153,14 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
     const ids: number[] = [];
     try {
       for (const { program, offset, library = main } of probes) {
-        ids.push(capture.attachUprobe({ program, path: place, offset, pid: null, cookie: tlsLibraryNumber(library) }));
+        ids.push(capture.attachUprobe({ program, path: place, offset, pid, cookie: tlsLibraryNumber(library) }));
       }
     } catch (error) {
       for (const id of ids) capture.detachUprobe(id);
       return causeText(error);
     }
     counters.add('probes', ids.length);
+    if (pid !== null) hooks.push(...ids);
     return null;
   }
 
@@ -166,6 +174,13 @@ export function createTlsFiles({ addon, capture, ladder, onProbe }: TlsFilesOpti
   return {
     look,
     lookAtNeeded,
+    onlyPid: () => pid,
+    hookForAll() {
+      pid = null;
+      counters.add('probes', -hooks.length);
+      for (const id of hooks.splice(0)) capture.detachUprobe(id);
+      files.clear();
+    },
     counters: () => ({ ...counters.snapshot(), ...ladder.counters() }),
     close() {
       closed = true;

@@ -17,7 +17,7 @@ import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
 import { commandFiles } from './command-files.ts';
 import { namedPath, placeOf } from './mapped-file.ts';
-import { readExecutableMappings, readLink } from './proc.ts';
+import { readExecutableMappings, readLink, readStat } from './proc.ts';
 import type { TlsFile, TlsFiles } from './tls-files.ts';
 import { createTlsReport, type TlsReportRow, type UnseenTls } from './tls-report.ts';
 import { createTlsScans } from './tls-scans.ts';
@@ -41,6 +41,8 @@ export interface TlsTargets {
   takeUnseen(all: boolean): readonly UnseenTls[];
   /** Looks a last time at whoever still runs or was too fast for us. Before `report` at the end. */
   finish(): Promise<void>;
+  /** The leader of a process is another thread than before. */
+  onNewLeader(pid: number): void;
   counters(): Readonly<Record<string, number>>;
   /** Safe twice. */
   close(): void;
@@ -80,11 +82,27 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
 
   function onMappings(mappings: readonly MappedFile[], lost: number): void {
     if (closed) return;
+    const only = files.onlyPid();
+    // The kernel has nothing left to compare its new mappings with.
+    if (only !== null && readStat(only)?.state === 'Z') hookForAll(only);
     for (const mapping of mappings) begin(lookAtMapped(mapping));
     if (lost === lostSoFar) return;
     lostSoFar = lost;
     // Whose mapping was lost is not known.
     for (const { pid } of processes.live()) scan(pid);
+  }
+
+  function hookForAll(pid: number): void {
+    if (files.onlyPid() === null) return;
+    files.hookForAll();
+    mapped.clear();
+    begin(hookInstalled([]));
+    scan(pid);
+    begin(lookAtProgram(pid));
+  }
+
+  async function hookInstalled(paths: readonly string[]): Promise<void> {
+    await Promise.all([...systemTlsLibraries(), ...paths].map((path) => files.look(path)));
   }
 
   async function lookAtMapped(mapping: MappedFile): Promise<void> {
@@ -200,9 +218,10 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
   return {
     async attachInstalled(paths, place) {
       launchPlace = place;
-      await Promise.all([...systemTlsLibraries(), ...paths].map((path) => files.look(path)));
+      await hookInstalled(paths);
     },
     lookAt,
+    onNewLeader: hookForAll,
     observe(event) {
       if (event.source === 'tls') observeTls(event);
       else if (event.source === 'net' && report.net(event)) lookAtSpeaker(event);

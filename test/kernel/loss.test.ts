@@ -72,11 +72,11 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     for (const { data } of ofSource(events, 'loss')) {
       const cpus = data['cpus'] as readonly { readonly cpu: number; readonly lost: number; readonly bytes: number }[];
       expect([sum(cpus, 'lost'), sum(cpus, 'bytes')]).toEqual([data['lost'], data['bytes']]);
-      for (const { cpu, lost } of cpus) told.set(cpu, (told.get(cpu) ?? 0) + lost);
+      for (const one of cpus) told.set(one.cpu, (told.get(one.cpu) ?? 0) + one.lost);
     }
     const lines = [...stderr.matchAll(/\bcpu (\d+): (\S+) records, (\S+) read, (\S+) lost$/gm)].map((line) => line.slice(1).map((text) => Number(text.replaceAll(',', ''))));
     expect(lines.length).toBeGreaterThan(0);
-    for (const [cpu, records = NaN, read = NaN, lost] of lines) expect([cpu, lost, told.get(cpu ?? -1)]).toEqual([cpu, records - read, records - read]);
+    for (const [cpu, records = NaN, read = NaN, counted] of lines) expect([cpu, counted, told.get(cpu ?? -1)]).toEqual([cpu, records - read, records - read]);
     expect(told.size).toBe(lines.length);
   }
 
@@ -84,7 +84,7 @@ describeKernel('a collector that is stopped while it is flooded', () => {
   function lost(events: readonly FileEvent[], source: string): number {
     const losses = ofSource(events, 'loss').filter(({ data }) => data['stage'] === 'kernel' && data['of'] === source);
     expect(new Set(losses.map(({ data }) => data['cause']))).toEqual(new Set(['ring full']));
-    return losses.reduce((sum, { data }) => sum + Number(data['lost']), 0);
+    return sum(losses.map(({ data }) => data), 'lost');
   }
 
   it('stdio: each write is an event or counted', async () => {
@@ -143,7 +143,7 @@ describeKernel('a collector that is stopped while it is flooded', () => {
     const count = 30_000;
     const events = await floodStopped({ program: 'files', args: () => [dir.path, 'opens', String(count)] });
     const delivered = ofSource(events, 'file').filter(({ data }) => data['event'] === 'OPEN' && data['error'] === 'ENOENT');
-    const told = delivered.reduce((sum, { data }) => sum + Number(data['count']), 0);
+    const told = sum(delivered.map(({ data }) => data), 'count');
     expect(told + lost(events, 'file')).toBe(count);
   });
 

@@ -14,6 +14,7 @@ import { commandFiles } from '../../src/runners/command-files.ts';
 import { createDescriptors } from '../../src/runners/descriptors.ts';
 import { resolveCommand } from '../../src/runners/launch.ts';
 import { cgroupIn } from '../../src/runners/cgroup.ts';
+import { onlyProcess } from '../../src/runners/hook-scope.ts';
 import { createLossWatch, kernelStats } from '../../src/runners/loss.ts';
 import { placeOf } from '../../src/runners/mapped-file.ts';
 import { listProcesses, readArgv, readExecutableMappings, readIds, readStat } from '../../src/runners/proc.ts';
@@ -157,6 +158,28 @@ describe('/proc', () => {
     ['the root', '4:memory:/\n0::/\n', '/'],
   ])('the control group of %s is told', (_name, text, path) => {
     expect(cgroupIn(text)).toBe(path);
+  });
+});
+
+describe('hooks of one process alone', () => {
+  const alone = { launches: false, roots: [7], selection: { ...NO_SELECTION, follow: false } };
+
+  test.each(['6.12.0', '6.18.44-fc', '7.0.1'])('are made where nobody else will ever be traced, on Linux %s', (kernel) => {
+    expect(onlyProcess(alone, kernel)).toBe(7);
+  });
+
+  test.each([
+    ['its children are followed', { ...alone, selection: NO_SELECTION }],
+    ['there is another process', { ...alone, roots: [7, 8] }],
+    ['there is none', { ...alone, roots: [] }],
+    ['a command is launched', { ...alone, launches: true }],
+    ['others are selected', { ...alone, selection: { ...alone.selection, comms: ['node'] } }],
+  ])('are not made where %s', (_, scope) => {
+    expect(onlyProcess(scope, '6.18.0')).toBeNull();
+  });
+
+  test.each(['5.19.0', '6.1.0-40-cloud-amd64', '6.11.9', 'unreadable'])('are not made on Linux %s', (kernel) => {
+    expect(onlyProcess(alone, kernel)).toBeNull();
   });
 });
 
