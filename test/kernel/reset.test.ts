@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { release } from 'node:os';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event } from '../../src/event.ts';
@@ -116,6 +117,9 @@ async function ask(server: CuttingServer, path: string, { linger = '', ...option
   return events;
 }
 
+/** Before Linux 6.6 the socket goes only after the close(2) that we tell of: it is told as closed. */
+const [major = 0, minor = 0] = release().split('.').map((part) => Number.parseInt(part, 10));
+const SEES_OWN_RESETS = major > 6 || (major === 6 && minor >= 6);
 const BY_PEER = { by: 'peer', unfinished: ['read', 'write'] };
 
 describeKernel('a connection without TLS', () => {
@@ -138,7 +142,7 @@ describeKernel('a connection without TLS', () => {
 
   test('that the program itself resets after the end is no less complete', async () => {
     expect(told(await ask(plain, '/open/close', { linger: 'linger' }), plain.port)).toEqual({
-      exchange: [['/open/close', 'complete', null, 'half']], close: [{ by: 'program', unfinished: ['write'] }],
+      exchange: [['/open/close', 'complete', null, 'half']], close: [SEES_OWN_RESETS ? { by: 'program', unfinished: ['write'] } : undefined],
     });
   });
 
@@ -155,7 +159,7 @@ describeKernel('a connection without TLS', () => {
       });
     `]), { families: ['process', 'net'] });
     const seen = exchanges(events).map(({ data }) => [data.role, data.state, data.reason]);
-    expect(seen).toContainEqual(['server', 'aborted', 'connection reset by the program']);
+    expect(seen).toContainEqual(['server', 'aborted', SEES_OWN_RESETS ? 'connection reset by the program' : 'connection closed']);
     expect(seen).toContainEqual(['client', 'aborted', 'connection reset by its peer']);
   });
 });
