@@ -20,6 +20,9 @@ export const ABOUT_US: ReadonlySet<Source> = new Set(['probe', 'loss', 'log'] as
 export function select({ sources, raw, ports = [] }: SelectOptions): MonoTypeOperatorFunction<Event> {
   const wanted = new Set<Source>([...sources, ...ABOUT_US]);
   if (!raw) wanted.delete('tls');
+  // They are the rest of exchanges.
+  if (wanted.has('http')) wanted.add('body');
+  else wanted.delete('body');
   const isOfPort = ({ data }: Event): boolean => {
     if (ports.length === 0 || !('endpoint' in data) || data.endpoint === null) return true;
     const { local, remote }: Endpoint = data.endpoint;

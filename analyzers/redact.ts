@@ -141,6 +141,8 @@ function createMask({ fingerprint, derived = false }: RedactOptions, counters: R
       }
       case 'http':
         return derived ? { ...event, data: maskExchange(event.data) } : event;
+      case 'body':
+        return derived ? { ...event, data: { ...event.data, url: maskText(event.data.url), body: maskBody(event.data.body, event.data.body_encoding) ?? '' } } : event;
       case 'sse':
         return derived ? { ...event, data: { ...event.data, url: maskText(event.data.url), data: maskText(event.data.data) } } : event;
       case 'websocket':

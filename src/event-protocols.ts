@@ -108,6 +108,24 @@ export interface HttpData extends Masked {
   readonly redacted: number;
 }
 
+/**
+ * What of a body is over the limit of its exchange, with `--raw` and redaction: decoded, masked, part after part as it arrives. The body is
+ * what the exchange has, and after it these in order: whole where their `bytes` go up to what the exchange counts.
+ */
+export interface BodyData extends Masked {
+  readonly exchange: string;
+  readonly connection: string;
+  readonly url: string;
+  readonly side: 'request' | 'response';
+  /** Where in the body it begins, in bytes as decoded. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly body: string;
+  readonly body_encoding: TextEncoding;
+  /** How many secrets were masked in it; those of the exchange are not among them. */
+  readonly redacted: number;
+}
+
 /** One event of a `text/event-stream` response, emitted when it arrived. */
 export interface SseData extends Masked {
   readonly exchange: string;

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type {
-  Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, HttpFlag, InterimResponse, LogData, LossData, McpData, NetChunk, NetDns,
+  BodyData, Endpoint, ExecData, ExitData, FileChange, FileIo, ForkData, GrpcData, HttpData, HttpFlag, InterimResponse, LogData, LossData, McpData, NetChunk, NetDns,
   NetEnd, NetHello, NetProtocol, NetSocket, ProbeData, ProtobufField, ReadlineData, SignalData, SocketAddress, Source, SseData, StdioData, StdioPeer, SystemData,
   TlsChunk, TlsClose, TlsEndpoint, TlsHandshake, WebsocketData,
 } from './event.ts';
@@ -170,6 +170,11 @@ const http = z.object({
   ttfb_ms: z.number().nullable(), sse_events: count.nullable(), grpc: grpc.nullable().default(null), redacted: count, ...masked,
 }) satisfies z.ZodType<HttpData>;
 
+const body = z.object({
+  exchange: z.string(), connection: z.string(), url: z.string(), side: z.enum(['request', 'response']), offset: count, bytes: count,
+  body: z.string(), body_encoding: encoding, redacted: count, ...masked,
+}) satisfies z.ZodType<BodyData>;
+
 const sse = z.object({
   exchange: z.string(), connection: z.string(), url: z.string(), index: count, event: z.string(), data: z.string(),
   last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(), ...masked,
@@ -218,7 +223,7 @@ export const dataSchemas = {
   tls: z.discriminatedUnion('event', [tlsChunk, tlsClose, tlsEndpoint, tlsHandshake]),
   file: z.discriminatedUnion('event', [fileChange, fileIo]),
   net: z.discriminatedUnion('event', [netSocket, netProtocol, netDns, netHello, netChunk, netEnd]),
-  stdio, signal, readline, http, sse, websocket, mcp, system, probe, loss, log,
+  stdio, signal, readline, http, body, sse, websocket, mcp, system, probe, loss, log,
 } as const satisfies Record<Source, z.ZodType>;
 
 /** What every event has beside `timestamp`, `source` and `data`. */

@@ -8,7 +8,7 @@
  */
 import type { Endpoint, NetData, Resettable } from './event-net.ts';
 import type { Errno, FileData } from './event-file.ts';
-import type { HttpData, McpData, SseData, WebsocketData } from './event-protocols.ts';
+import type { BodyData, HttpData, McpData, SseData, WebsocketData } from './event-protocols.ts';
 import type { Nanoseconds } from './time.ts';
 
 export type * from './event-file.ts';
@@ -332,6 +332,7 @@ export type SignalEvent = EventOf<'signal', SignalData>;
 export type ReadlineEvent = EventOf<'readline', ReadlineData>;
 export type StdioEvent = EventOf<'stdio', StdioData>;
 export type HttpEvent = EventOf<'http', HttpData>;
+export type BodyEvent = EventOf<'body', BodyData>;
 export type SseEvent = EventOf<'sse', SseData>;
 export type WebsocketEvent = EventOf<'websocket', WebsocketData>;
 export type McpEvent = EventOf<'mcp', McpData>;
@@ -349,6 +350,7 @@ export type Event =
   | SignalEvent
   | ReadlineEvent
   | HttpEvent
+  | BodyEvent
   | SseEvent
   | WebsocketEvent
   | McpEvent
@@ -360,7 +362,7 @@ export type Event =
 export type Source = Event['source'];
 
 export const SOURCES = [
-  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'sse', 'websocket', 'mcp', 'system', 'probe', 'loss', 'log',
+  'process', 'file', 'net', 'tls', 'stdio', 'signal', 'readline', 'http', 'body', 'sse', 'websocket', 'mcp', 'system', 'probe', 'loss', 'log',
 ] as const satisfies readonly Source[];
 
 /** Ends an exhaustive switch: the compiler proves that nothing reaches it. */

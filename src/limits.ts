@@ -111,6 +111,9 @@ export const LIMITS = {
   httpBodyBytes: 8 * MIB,
   /** Body bytes kept over all connections, so that many streams cannot exceed the collector's memory. */
   httpBodyBytesTotal: 64 * MIB,
+  /** Of a body that goes on, where `--raw` asks for all of it: what one event tells, and what is held of all such bodies. More bodies are counted, and their rest left out. */
+  bodyPartBytes: 128 * KIB,
+  bodyPartBytesTotal: 16 * MIB,
   /** Requests that wait for a response on one connection (pipelining); more mark the connection lost. */
   httpPendingPerConnection: 256,
   /** Responses of status 1xx kept of one exchange; servers send one or two. More are counted. */

@@ -93,7 +93,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
     analyze: (events) =>
       events.pipe(
         replayGate(recompute ?? new Set()),
-        http({ nextId, raw, recorded, keepOpaque: !options.redact, isNamed: recompute !== undefined, counters: httpCounters, ...secrets, ...clock }),
+        http({ nextId, raw, recorded, keepOpaque: !options.redact, isReplay: recompute !== undefined, counters: httpCounters, ...secrets, ...clock }),
         // A capture has its calls already: secrets over the borders of chunks are masked in those alone.
         recompute === undefined ? mcp({ nextId, counters: mcpCounters, ...secrets }) : identity,
         redact({ enabled: options.redact, counters: redactCounters, fingerprint, derived: recompute !== undefined, ...clock }),

@@ -16,8 +16,7 @@ const FRAMED = /^application\/(?:grpc|grpc-web|grpc-web-text|connect)(?:$|[+; ])
  * is missing; after a gap nothing tells where a message begins.
  */
 export function compressedRanges(body: Buffer, type: string | undefined, aligned: boolean): readonly Range[] {
-  const first = body[0];
-  if (first === undefined || !(type === undefined ? first <= COMPRESSED : FRAMED.test(type))) return [];
+  if (!mayBeFramed(body, type)) return [];
   if (!aligned) return [{ start: 0, end: body.length }];
   const ranges: Range[] = [];
   for (let at = 0; at + PREFIX_BYTES < body.length;) {
@@ -27,4 +26,10 @@ export function compressedRanges(body: Buffer, type: string | undefined, aligned
     at = end;
   }
   return ranges;
+}
+
+/** By its type; without one, by its first byte. */
+export function mayBeFramed(body: Buffer, type: string | undefined): boolean {
+  const [first] = body;
+  return first !== undefined && (type === undefined ? first <= COMPRESSED : FRAMED.test(type));
 }

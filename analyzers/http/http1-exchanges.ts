@@ -58,6 +58,7 @@ export function onRequest(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const framing = framingOf(from.head, null);
   const request = createMessage(channel, direction, from, lane.first, framing);
   const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
+  request.owner = exchange;
   lane.message = request;
   lane.exchange = exchange;
   // They were of another request, which was not answered before this one was sent.
@@ -86,6 +87,7 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const exchange = takeRequest(http.pairing, (lost) => emitExchange(channel, lost, 'no response')) ?? orphan(http, lane);
   const framing = framingOf(from.head, exchange.request?.head.method ?? null);
   const response = createMessage(channel, direction, from, lane.first, framing);
+  response.owner = exchange;
   exchange.response = response;
   lane.message = response;
   lane.exchange = exchange;

@@ -8,7 +8,7 @@ import { missingHead } from './head2.ts';
 import { countMasked } from './mask.ts';
 import { type Message, createMessage } from './message.ts';
 import type { Sniff } from './sniff.ts';
-import { type Stream, type Streams, closeWhenDone, endSide } from './streams.ts';
+import { type Stream, type Streams, closeWhenDone, endSide, ownerOf } from './streams.ts';
 
 export interface Lane {
   readonly direction: Direction;
@@ -39,6 +39,7 @@ export function messageOf(http: Http2, lane: Lane, stream: Stream): Message {
 export function begin(http: Http2, lane: Lane, stream: Stream, head: Head, secrets: SecretMarks = []): Message {
   const from = { head, redacted: redactedIn(http, head.list) + (http.channel.environment.locate === undefined ? 0 : countMasked(Buffer.from(head.target))), secrets };
   const message = createMessage(stream.channel, lane.direction, from, lane.first, lengthOf(head));
+  message.owner = ownerOf(http.streams, stream);
   stream.messages[lane.direction] = message;
   return message;
 }

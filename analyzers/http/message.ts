@@ -5,7 +5,6 @@
 import type { Direction, HeaderList, HttpFlag, SecretMarks } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
 import type { Decoder } from '../coding/decoder.ts';
-import { isReadable } from '../coding/readable.ts';
 import { compressedRanges } from '../grpc/compressed.ts';
 import { decodeLines, readFields } from '../http1/fields.ts';
 import { type Head, parseHead, reasonOf } from '../http1/head.ts';
@@ -13,10 +12,12 @@ import type { MessageKind } from '../http1/start-line.ts';
 import { breakBlock, flush, split } from '../sse/blocks.ts';
 import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody, cutBody, dropBytes, keepDecoded, keptBytes, ownBytes } from './body.ts';
 import type { Carrier, Channel } from './channel.ts';
+import type { BodyParts } from './body-parts.ts';
 import { decoderOf } from './decoding.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
 import { type Range, countMasked, fillRanges, masked, secretsOf } from './mask.ts';
 import { joinMarks } from '../redact/marks.ts';
+import { addRest, tellsCoding } from './rest.ts';
 import { type WireMap, addPiece, createWireMap, eachWireRange, forgetBefore } from './wire-map.ts';
 
 export interface Message {
@@ -30,6 +31,10 @@ export interface Message {
   /** In raw mode: where the body's bytes came from. */
   readonly wire: WireMap | null;
   stream: EventStream | null;
+  /** What it belongs to, from when that is known. */
+  owner: StreamOwner | null;
+  /** Tell what comes over the limit; null where nobody asks for that, or it cannot be. */
+  parts: BodyParts | null | undefined;
   /** Fields after the body, masked. */
   trailers: HeaderList;
   /** What is odd about it. */
@@ -111,7 +116,7 @@ export function createMessage(
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
-    stream: null, trailers: [], flags: from.head.flags,
+    stream: null, owner: null, parts: undefined, trailers: [], flags: from.head.flags,
     decoder, sureBytes: null,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
     secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,
@@ -156,7 +161,7 @@ export function addBody(
   if (stream !== null) {
     split(stream.blocks, bytes, start, end);
   } else if (body.truncated) {
-    giveUp(channel, message, position + body.length - before, position + end - start);
+    giveUp(channel, message, position + body.length - before, bytes.subarray(start + body.length - before, end));
   }
 }
 
@@ -168,19 +173,21 @@ function decodeBody(channel: Channel, message: Message, decoder: Decoder, bytes:
   channel.hold?.settle(message.direction, end);
   countBytes(body, bytes.length);
   decoder.push(bytes, (decoded) => {
+    const before = body.length;
     keepDecoded(body, channel.environment, decoded);
-    if (stream === null) return !body.truncated;
+    if (stream === null) return !body.truncated || addRest(channel, message, decoded.subarray(body.length - before), body.decoded);
     split(stream.blocks, decoded, 0, decoded.length);
     return true;
   });
   if (decoder.fault !== null) message.fault ??= decoder.fault;
 }
 
-/** The bytes after what is kept are not searched for secrets, so they do not go into a capture. */
-function giveUp(channel: Channel, message: Message, start: number, end: number): void {
+/** Chunks of what is after the kept bytes do not go into a capture: it is told in parts, or not at all. */
+function giveUp(channel: Channel, message: Message, start: number, rest: Buffer): void {
+  addRest(channel, message, rest, message.body.total);
   searchBody(channel, message);
-  channel.hold?.unread(message.direction, start, end);
-  channel.hold?.settle(message.direction, end);
+  channel.hold?.unread(message.direction, start, start + rest.length);
+  channel.hold?.settle(message.direction, start + rest.length);
 }
 
 function mapBody(channel: Channel, message: Message, position: number): void {
@@ -191,6 +198,7 @@ function mapBody(channel: Channel, message: Message, position: number): void {
 /** `count` bytes of the body are not there. */
 export function missBody(channel: Channel, message: Message, count: number, withheld: boolean): void {
   message.body.total += count;
+  message.parts?.miss(count);
   message.decoder?.close();
   if (message.stream !== null) breakBlock(message.stream.blocks);
   if (!withheld) {
@@ -220,6 +228,7 @@ export function endMessage(channel: Channel, message: Message, whole: boolean): 
   const { environment } = channel;
   message.done = true;
   endDecoder(message, whole);
+  message.parts?.end();
   if (message.sureBytes !== null && (!whole || message.fault !== null)) cutBody(body, message.sureBytes);
   if (stream === null) searchBody(channel, message);
   else flush(stream.blocks);
@@ -244,7 +253,7 @@ function searchBody(channel: Channel, message: Message): void {
   const { locate } = channel.environment;
   if (message.searched || locate === undefined || message.body.length === 0) return;
   message.searched = true;
-  if (!tellsCoding(message.head) && !isReadable(keptBytes(message.body))) {
+  if (!tellsCoding(message)) {
     channel.environment.counters.add('coding_unknown');
     maskBody(channel, message, [{ start: 0, end: message.body.length }]);
     return;
@@ -254,13 +263,6 @@ function searchBody(channel: Channel, message: Message): void {
   channel.environment.counters.add('grpc_compressed', compressed.length);
   maskBody(channel, message, compressed);
   maskBody(channel, message, locate('body', keptBytes(message.body)));
-}
-
-/** False where fields of the head are not known, so that one of them may name a coding. */
-function tellsCoding({ version, fault, list }: Head): boolean {
-  if (version !== '2') return true;
-  const isMissing = fault !== null && list.length === 0;
-  return !isMissing && !list.some(([name, value]) => name === null || (value === null && name === 'content-encoding'));
 }
 
 function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {

@@ -22,10 +22,10 @@ export function createNaming(channel: Channel, isOpaque: boolean): Naming {
   let isSettled = false;
 
   function settle(speaks: Spoken | null): void {
-    const { counters, isNamed } = channel.environment;
+    const { counters, isReplay } = channel.environment;
     isSettled = true;
     if (isOpaque) counters.add(speaks === null ? 'opaque_unknown' : 'opaque_named');
-    if (speaks !== null && !isNamed) nameConnection(channel, speaks);
+    if (speaks !== null && !isReplay) nameConnection(channel, speaks);
   }
 
   return {

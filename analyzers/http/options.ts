@@ -1,13 +1,13 @@
 /** What the HTTP analyzer can be told, what it counts, and what all its connections share. */
 import type { SchedulerLike } from 'rxjs';
-import type { Event, HttpEvent, NetEvent, NetProtocol, SseEvent, WebsocketEvent } from '../../src/event.ts';
+import type { BodyEvent, Event, HttpEvent, NetEvent, NetProtocol, SseEvent, WebsocketEvent } from '../../src/event.ts';
 import { CODING_COUNTERS } from '../coding/decoder.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Counters } from '../../src/stats.ts';
 import type { LocateSecrets } from './mask.ts';
 
 type LimitName =
-  | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal'
+  | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal' | 'bodyPartBytes' | 'bodyPartBytesTotal'
   | 'httpPendingPerConnection' | 'httpInterimResponses' | 'httpChunkLineBytes' | 'http2Streams' | 'http2SeekBytes'
   | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes'
   | 'codingsPerBody' | 'codingRatio' | 'codingOutputBytes' | 'codingBytesTotal';
@@ -19,7 +19,7 @@ export const HTTP_COUNTERS = [
   'exchanges', 'exchanges_aborted', 'exchanges_partial', 'responses_unpaired',
   'gaps', 'gap_bytes', 'repeated_bytes', 'reordered', 'resynchronised', 'read_faults',
   'hpack_unknown', 'hpack_errors', 'streams_overrun', 'grpc_calls', 'grpc_truncated', 'grpc_compressed',
-  'heads_too_long', 'bodies_truncated', 'body_memory_full', 'requests_overrun', 'interim_overrun', 'chunk_extensions',
+  'heads_too_long', 'bodies_truncated', 'body_memory_full', 'body_parts_full', 'body_parts_unsure', 'requests_overrun', 'interim_overrun', 'chunk_extensions',
   'sse_events', 'sse_truncated', 'sse_unfinished',
   'websockets', 'websocket_messages', 'websocket_partial', 'websocket_errors', 'websocket_lost',
   ...CODING_COUNTERS, 'coding_unknown',
@@ -40,8 +40,8 @@ export interface HttpOptions {
   readonly keepOpaque?: boolean | undefined;
   /** Of a replay: connections whose recorded events say more than what is left of their chunks: no event is made of these. */
   readonly recorded?: ReadonlySet<string> | undefined;
-  /** Of a replay, whose capture has them: no `PROTOCOL` events are made. */
-  readonly isNamed?: boolean | undefined;
+  /** Its capture has them: no `PROTOCOL` events are made, nor parts of bodies. */
+  readonly isReplay?: boolean | undefined;
   /** Flushes idle connections although no event comes; without it only the time of events counts. */
   readonly scheduler?: SchedulerLike | undefined;
 }
@@ -52,7 +52,7 @@ export interface Budget {
   used: number;
 }
 
-export type DerivedEvent = HttpEvent | SseEvent | WebsocketEvent | (NetEvent & { readonly data: NetProtocol });
+export type DerivedEvent = HttpEvent | BodyEvent | SseEvent | WebsocketEvent | (NetEvent & { readonly data: NetProtocol });
 
 export interface Environment {
   readonly limits: HttpLimits;
@@ -60,10 +60,12 @@ export interface Environment {
   readonly nextId: () => string;
   readonly locate: LocateSecrets | undefined;
   readonly raw: boolean;
-  readonly isNamed: boolean;
+  readonly isReplay: boolean;
   readonly keepOpaque: boolean;
   /** Body bytes in memory, over all connections. */
   readonly bodies: Budget;
+  /** Of bodies that are told in parts. */
+  readonly parts: Budget;
   /** Header tables of HTTP/2 in memory. */
   readonly tables: Budget;
   /** Memory of decoders of compressed bodies. */
@@ -87,8 +89,9 @@ export function createEnvironment(options: HttpOptions, emit: (event: Event) => 
     // Nothing would be masked and nothing left out: then nothing needs to wait either.
     raw: (options.raw ?? false) && !(keepOpaque && options.locateSecrets === undefined),
     keepOpaque,
-    isNamed: options.isNamed ?? false,
+    isReplay: options.isReplay ?? false,
     bodies: { limit: limits.httpBodyBytesTotal, used: 0 },
+    parts: { limit: limits.bodyPartBytesTotal, used: 0 },
     tables: { limit: limits.hpackTableBytesTotal, used: 0 },
     decoders: { limit: limits.codingBytesTotal, used: 0 },
     held: { limit: limits.rawHeldBytes, used: 0 },

@@ -8,7 +8,7 @@
 import type { ProcessKey, SecretMarks, StdioEvent } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { type Range, masked, secretsOf } from '../http/mask.ts';
-import { KEY_BLOCK_BYTES } from './find.ts';
+import { tailOf } from './tail.ts';
 
 export interface StdioLimits {
   readonly stdioOpenLines: number;
@@ -53,9 +53,6 @@ interface Line {
 
 const LF = 0x0a;
 const NOTHING = Buffer.alloc(0);
-/** Kept of a line that has left; of one that ends in a secret, as much as the longest one, and what names it. */
-const TAIL_BYTES = 4096;
-const NAME_BYTES = 256;
 
 export function createStdioSecrets({ limits, locate, count, emit }: StdioOptions): StdioSecrets {
   /** Oldest first. */
@@ -219,18 +216,6 @@ function aheadOf(held: readonly StdioEvent[]): Buffer[] {
     if (newline !== -1) break;
   }
   return ahead;
-}
-
-/** What later bytes may go on with, of a text of which `length` bytes have left. */
-function tailOf(text: Buffer, length: number, ranges: readonly Range[]): Buffer {
-  const line = length === 0 ? 0 : text.lastIndexOf(LF, length - 1) + 1;
-  const last = ranges.at(-1);
-  const isOpen = last !== undefined && last.start < length && last.end >= length;
-  const start = isOpen
-    ? Math.max(Math.min(line, last.start - NAME_BYTES), length - KEY_BLOCK_BYTES - NAME_BYTES, 0)
-    : Math.max(line, length - TAIL_BYTES);
-  // Its own bytes: a view would keep the whole text alive.
-  return start >= length ? NOTHING : Buffer.from(text.subarray(start, length));
 }
 
 function bytesOf(payload: Uint8Array): Buffer {

@@ -28,7 +28,7 @@ export const DATA_KEYS: readonly string[] = [
   'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'reset', 'response_body', 'response_body_bytes', 'response_body_coding',
   'response_body_encoding', 'response_body_truncated', 'response_decoded_bytes', 'response_header_list', 'response_headers',
   'response_start_ms', 'response_trailers', 'result', 'retry_ms', 'role', 'rss_bytes', 'secrets', 'sender', 'sender_comm', 'sender_pid', 'sent_by', 'server',
-  'server_name', 'signal',
+  'server_name', 'side', 'signal',
   'since_request_ms', 'span_ms', 'speaks', 'sse_events', 'stage', 'state', 'status', 'status_text', 'steps', 'stream', 'subject', 'system_ms',
   'target', 'target_comm', 'target_pid', 'threads', 'tid', 'tls', 'total', 'truncated', 'ttfb_ms', 'type', 'uid', 'unknown_fields', 'url', 'user_ms',
   'version', 'withheld', 'write_calls', 'written_bytes',

@@ -14,7 +14,7 @@ export interface LineStyle {
 
 /** SGR codes: distinct on dark and light grounds. */
 const COLOURS: Readonly<Record<Source, string>> = {
-  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', sse: '34', websocket: '34', mcp: '35', system: '32', probe: '90', loss: '31', log: '33',
+  process: '32', file: '33', net: '94', tls: '90', signal: '31', readline: '96', stdio: '36', http: '35', body: '35', sse: '34', websocket: '34', mcp: '35', system: '32', probe: '90', loss: '31', log: '33',
 };
 const BADGE_WIDTH = 7;
 /** Characters of free text in a line without a width. */
@@ -45,6 +45,7 @@ export function describe(event: Event): string {
     case 'readline': return `"${excerpt(event.data.line)}"${event.data.truncated ? ' truncated' : ''}`;
     case 'stdio': return describeStdio(event.data);
     case 'http': return describeHttp(event.data);
+    case 'body': return `${event.data.side} of ${escapeText(event.data.url)} from byte ${event.data.offset} "${excerpt(event.data.body)}"`;
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
     case 'websocket': return describeWebsocket(event.data);
     case 'mcp': return describeMcp(event.data);

@@ -98,6 +98,7 @@ export function everySource(): Event[] {
     stdioEvent(),
     { ...stdioEvent(bytes), process: null, session: null },
     eventOf('http', httpData()),
+    eventOf('body', { exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/', side: 'response', offset: 8_388_608, bytes: 3, body: 'é!', body_encoding: 'utf8', redacted: 0 }),
     eventOf('sse', {
       exchange: 'c1#1', connection: 'c1', url: 'https://api.example.test/', index: 0, event: 'message', data: '{"x":1}',
       last_event_id: null, retry_ms: null, since_request_ms: 12.25, truncated: false,

@@ -11,7 +11,7 @@ import { summariseWebsocket } from './row-websocket.ts';
 import { type Data, flag, number, numberOrNull, records, text, textOrNull, texts } from './read.ts';
 import type { TimeBase } from './time-base.ts';
 
-export const ROW_SOURCES = ['process', 'http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'system', 'probe', 'loss', 'log'] as const;
+export const ROW_SOURCES = ['process', 'http', 'body', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'system', 'probe', 'loss', 'log'] as const;
 export type RowSource = (typeof ROW_SOURCES)[number];
 export type Tone = 'plain' | 'warn' | 'error';
 
@@ -96,6 +96,7 @@ function summarise(source: RowSource, data: Data): Summary {
   switch (source) {
     case 'process': return summariseProcess(data);
     case 'http': return summariseHttp(data);
+    case 'body': return summariseBody(data);
     case 'sse': return summariseSse(data);
     case 'websocket': return summariseWebsocket(data);
     case 'mcp': return summariseMcp(data);
@@ -172,6 +173,19 @@ function summariseSse(data: Data): Summary {
     title: said.startsWith(named) ? `{${said.slice(named.length)}` : said,
     note: `#${number(data, 'index')} · +${formatDuration(number(data, 'since_request_ms') * 1e6)}`,
     bytes: text(data, 'data').length,
+    exchange: textOrNull(data, 'exchange'),
+  };
+}
+
+/** What of a long body is beside its exchange. */
+function summariseBody(data: Data): Summary {
+  const side = text(data, 'side');
+  const bytes = number(data, 'bytes');
+  return {
+    kind: side,
+    title: text(data, 'body_encoding') === 'base64' ? `${formatBytes(bytes)} of ${text(data, 'url')}` : text(data, 'body'),
+    note: `${side} from ${formatBytes(number(data, 'offset'))}`,
+    bytes,
     exchange: textOrNull(data, 'exchange'),
   };
 }

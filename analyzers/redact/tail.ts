@@ -1,0 +1,21 @@
+/** What of a text that has left is looked at again, because a secret in it may go on. */
+import type { Range } from '../http/mask.ts';
+import { KEY_BLOCK_BYTES } from './find.ts';
+
+const LF = 0x0a;
+const NOTHING = Buffer.alloc(0);
+/** Of a line: what may name a secret, or be its beginning. Of one that ends in a secret: as much as the longest has, and its name. */
+const LINE_BYTES = 4096;
+const NAME_BYTES = 256;
+export const TAIL_BYTES = KEY_BLOCK_BYTES + NAME_BYTES;
+
+/** Of a text of which `length` bytes have left, with its secrets. */
+export function tailOf(text: Buffer, length: number, ranges: readonly Range[]): Buffer {
+  const line = length === 0 ? 0 : text.lastIndexOf(LF, length - 1) + 1;
+  const last = ranges.findLast(({ start }) => start < length);
+  const start = last !== undefined && last.end >= length
+    ? Math.max(Math.min(line, last.start - NAME_BYTES), length - TAIL_BYTES, 0)
+    : Math.max(line, length - LINE_BYTES);
+  // Its own bytes: a view would keep the whole text alive.
+  return start >= length ? NOTHING : Buffer.from(text.subarray(start, length));
+}
