@@ -55,8 +55,10 @@ interface Stream {
   /** The event whose bytes are being read. */
   event: StdioEvent;
   use: PipeUse;
-  /** Where in the call the next chunk should begin. */
+  /** Where in the call the next chunk should begin; 0 after the last. */
   next: number;
+  /** Of that call. */
+  total: number;
 }
 
 interface State {
@@ -109,9 +111,11 @@ function takeChunk(state: State, event: StdioEvent): void {
   const use = state.environment.pipes.see(event);
   const stream = streamOf(state, event, use);
   stream.use = use;
-  if (data.offset !== 0 && data.offset !== stream.next) breakMessages(stream.reader);
+  if (data.offset !== stream.next || (data.offset > 0 && data.total !== stream.total)) breakMessages(stream.reader);
   stream.event = event;
-  stream.next = data.offset + data.len;
+  const end = data.offset + data.len + (data.withheld ?? 0);
+  stream.total = data.total;
+  stream.next = end < data.total && !data.truncated ? end : 0;
   if (data.fault || data.withheld !== undefined) breakMessages(stream.reader);
   else readMessages(stream.reader, Buffer.from(data.payload.buffer, data.payload.byteOffset, data.payload.byteLength));
   // The rest of the call was not copied.
@@ -130,7 +134,7 @@ function streamOf(state: State, event: StdioEvent, use: PipeUse): Stream {
       state.streams.delete(state.streams.keys().next().value as string);
     }
     const made: Stream = {
-      process: event.process, event, use, next: 0,
+      process: event.process, event, use, next: 0, total: 0,
       reader: createMessageReader(limits.mcpMessageBytes, {
         onText: (bytes, framing) => takeText(state, made, bytes, framing),
         onDropped: (reason) => counters.add(reason === 'cut' ? 'messages_cut' : 'messages_too_long'),

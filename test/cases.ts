@@ -10,7 +10,8 @@
  *     ```write frames      lines of HTTP/2 frames, as `frames.ts` reads them
  *     ```write messages    lines of WebSocket frames, as `messages.ts` reads them
  *     ```read gap=100     100 bytes of that direction are lost before it; `at=100`: it begins there
- *     ```close            the connection is freed
+ *     ```write less=9     of stdio: 9 bytes more were in the call, and are lost
+ *     ```close            the connection is freed; of stdio: the process ends
  *     ```close reset=peer ended=read    it was reset, after the other side had ended that direction
  *     ```options {"limits": {"httpBodyBytes": 10}}
  *     ```json             events in order: each field that is named must be equal
@@ -31,6 +32,7 @@ export interface Block {
   readonly kind: 'write' | 'read' | 'close';
   readonly bytes: Buffer;
   readonly gap: number;
+  readonly less: number;
   readonly at: number | null;
   readonly reset?: ConnectionReset;
 }
@@ -66,7 +68,7 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), at: startOf(info), ...resetOf(info) });
+      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), less: Number(option(info, 'less') ?? 0), at: startOf(info), ...resetOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);
@@ -97,9 +99,9 @@ function startOf(info: string): number | null {
 function streamBlocks(body: Buffer): Block[] {
   const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n';
   return [
-    { kind: 'write', bytes: Buffer.from('GET /s HTTP/1.1\r\nHost: a\r\n\r\n'), gap: 0, at: null },
-    { kind: 'read', bytes: Buffer.concat([Buffer.from(head), body]), gap: 0, at: null },
-    { kind: 'close', bytes: Buffer.alloc(0), gap: 0, at: null },
+    { kind: 'write', bytes: Buffer.from('GET /s HTTP/1.1\r\nHost: a\r\n\r\n'), gap: 0, less: 0, at: null },
+    { kind: 'read', bytes: Buffer.concat([Buffer.from(head), body]), gap: 0, less: 0, at: null },
+    { kind: 'close', bytes: Buffer.alloc(0), gap: 0, less: 0, at: null },
   ];
 }
 

@@ -47,7 +47,7 @@ interface Line {
   heldBytes: number;
   since: Nanoseconds;
   ticks: number;
-  /** Where in its call the next chunk begins. */
+  /** Where in its call the next chunk begins; 0 after the last. */
   next: number;
 }
 
@@ -66,7 +66,7 @@ export function createStdioSecrets({ limits, locate, count, emit }: StdioOptions
     const key = `${event.process ?? event.pid} ${data.target} ${data.direction}`;
     const known = lines.get(key);
     const isBroken = data.fault || data.withheld !== undefined;
-    if (known !== undefined && (isBroken || (data.offset !== 0 && data.offset !== known.next))) end(known);
+    if (known !== undefined && (isBroken || data.offset !== known.next)) end(known);
     const bytes = bytesOf(data.payload);
     const line = lines.get(key);
     if (line === undefined && (isBroken || bytes.at(-1) === LF)) takeWhole(event, key, bytes);
@@ -79,7 +79,7 @@ export function createStdioSecrets({ limits, locate, count, emit }: StdioOptions
     const ranges = locate(bytes);
     put(event, bytes, ranges);
     const tail = event.data.fault ? NOTHING : tailOf(bytes, bytes.length, ranges);
-    if (tail.length > 0) open(event, key, tail).next = event.data.offset + bytes.length;
+    if (tail.length > 0) open(event, key, tail).next = nextOf(event.data);
   }
 
   function open(event: StdioEvent, key: string, tail: Buffer): Line {
@@ -94,7 +94,7 @@ export function createStdioSecrets({ limits, locate, count, emit }: StdioOptions
   }
 
   function add(line: Line, event: StdioEvent, bytes: Buffer): void {
-    line.next = event.data.offset + bytes.length;
+    line.next = nextOf(event.data);
     hold(line, event);
     if (bytes.at(-1) === LF) release(line, line.held.length);
     else if (bytes.includes(LF)) release(line, line.held.length - 1);
@@ -216,6 +216,10 @@ function aheadOf(held: readonly StdioEvent[]): Buffer[] {
     if (newline !== -1) break;
   }
   return ahead;
+}
+
+function nextOf({ offset, len, total, truncated }: StdioEvent['data']): number {
+  return offset + len < total && !truncated ? offset + len : 0;
 }
 
 function bytesOf(payload: Uint8Array): Buffer {

@@ -84,7 +84,7 @@ describe('a gap in coded bodies', { timeout: 240_000 }, () => {
     const answers = [framesOf('settings\n', unescape)];
     for (let left = bodies; left.length > 0; left = left.filter(({ length }) => length > 0)) answers.push(left[random(left.length)]?.shift() ?? Buffer.alloc(0));
     const blocks = [
-      { kind: 'write', bytes: framesOf(`preface\nsettings\n${asked}`, unescape), gap: 0, at: null }, { kind: 'read', bytes: Buffer.concat(answers), gap: 0, at: null },
+      { kind: 'write', bytes: framesOf(`preface\nsettings\n${asked}`, unescape), gap: 0, less: 0, at: null }, { kind: 'read', bytes: Buffer.concat(answers), gap: 0, less: 0, at: null },
     ] as const;
     return { truths, parts: chunksOf(blocks, (block, length) => (block === 0 ? [] : Array.from({ length: Math.floor((length - 1) / 20) }, (_, i) => (i + 1) * 20))) };
   }

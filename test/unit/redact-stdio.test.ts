@@ -165,7 +165,9 @@ test('bytes that were lost or not read end the line', () => {
   const half = say(`API_KEY=${KEY.slice(0, 20)}`);
   const later = say('plain words');
   const gap: StdioEvent = { ...later, data: { ...later.data, offset: 999, total: 2000 } };
+  const cut: StdioEvent = { ...half, data: { ...half.data, total: 999 } };
   const moved: StdioEvent = { ...later, data: { ...later.data, payload: Buffer.alloc(0), len: 0, withheld: 5 } };
+  expect(shown([cut, later]).texts).toEqual([`API_KEY=${'*'.repeat(20)}`, 'plain words']);
   expect(shown([half, gap]).texts).toEqual([`API_KEY=${'*'.repeat(20)}`, 'plain words']);
   expect(shown([half, moved, say('plain words')]).texts).toEqual([`API_KEY=${'*'.repeat(20)}`, '', 'plain words']);
 });
