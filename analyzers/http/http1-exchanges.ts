@@ -12,7 +12,7 @@ import type { Carrier, Channel } from './channel.ts';
 import { type Exchange, type Interim, addInterim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type MaskedHead, type Message, addFlag, createMessage, endMessage, openStream } from './message.ts';
 import { createOpaque } from './opaque.ts';
-import { type Pairing, addRequest, announced, loseResponses, takeRequest } from './pairing.ts';
+import { type Lost, type Pairing, addRequest, announced, loseResponses, takeRequest } from './pairing.ts';
 import type { Protocol } from './protocol.ts';
 import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 
@@ -23,8 +23,8 @@ export interface Lane {
   midway: boolean;
   /** Its first byte was there. */
   readonly complete: boolean;
-  /** Bytes are missing, and no message began since. */
-  lost: boolean;
+  /** What of it is missing, where no message began since. */
+  lost: Lost;
   /** Bytes came that were read as no message, and since then neither a message began nor, in the other direction, a response. */
   unread: boolean;
   /** Carried the first byte of the message being read. */
@@ -64,8 +64,8 @@ export function onRequest(http: Http1, lane: Lane, from: MaskedHead): Framing {
   // They were of another request, which was not answered before this one was sent.
   if (lane.unread) http.pairing.pipelines = true;
   lane.unread = false;
-  addRequest(http.pairing, exchange, lane.lost);
-  lane.lost = false;
+  addRequest(http.pairing, exchange, { lost: lane.lost, inStep: (otherLane(http, direction)?.lost ?? 'nothing') === 'nothing' });
+  lane.lost = 'nothing';
   if (framing === FRAMING.lost) onUnframed(http, lane, request);
   if (http.pairing.waiting.length <= channel.environment.limits.httpPendingPerConnection) return framing;
   overrun(http);
@@ -80,6 +80,7 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   answerUnread(http, direction);
   if (lane.midway) loseResponses(http.pairing, { before: lane.firstNumber, swallowed: otherLane(http, direction)?.complete === true });
   lane.midway = false;
+  lane.lost = 'nothing';
   if (status < 200 && status !== 101 && from.head.fault === null) {
     addInterim(channel, announced(http.pairing)?.interim ?? lane.interim, from);
     return FRAMING.none;

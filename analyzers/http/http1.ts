@@ -3,7 +3,7 @@
  * `http1-exchanges.ts`.
  */
 import type { Direction } from '../../src/event.ts';
-import { type Http1Handler, createHttp1Parser, feed, finish, isSeeking, skip } from '../http1/parser.ts';
+import { type Http1Handler, createHttp1Parser, feed, finish, isInChunks, isSeeking, skip } from '../http1/parser.ts';
 import { type Channel, carrierOf } from './channel.ts';
 import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onLost, onRequest, onResponse, otherLane } from './http1-exchanges.ts';
 import { addBody, addFlag, addTrailers, maskFields, missBody, readHead } from './message.ts';
@@ -26,10 +26,12 @@ export function createHttp1(channel: Channel): Protocol {
 }
 
 function miss(lane: Lane, position: number, count: number, withheld: boolean): void {
+  // Nothing tells how long the rest of a body in chunks is.
+  const lost = lane.lost === 'nothing' && isInChunks(lane.parser) ? 'maybe' : 'requests';
   skip(lane.parser, position, count, withheld);
   if (!isSeeking(lane.parser)) return;
   if (withheld) lane.unread = true;
-  else lane.lost = true;
+  else if (lane.lost !== 'maybe') lane.lost = lost;
 }
 
 function laneOf(http: Http1, direction: Direction, position: number): Lane {
@@ -41,7 +43,7 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
   const lane: Lane = {
-    direction, parser, midway: position > 0, complete: position === 0, lost: position > 0, unread: false, first: http.channel.carrier, firstNumber: 0,
+    direction, parser, midway: position > 0, complete: position === 0, lost: position > 0 ? 'requests' : 'nothing', unread: false, first: http.channel.carrier, firstNumber: 0,
     exchange: null, message: null, interim: [],
   };
   http.lanes[direction] = lane;

@@ -82,6 +82,10 @@ export function isSeeking(p: Http1Parser): boolean {
   return p.state === AT.seek;
 }
 
+export function isInChunks(p: Http1Parser): boolean {
+  return p.state === AT.chunkSize || p.state === AT.chunkExtension || p.state === AT.chunkData || p.state === AT.chunkEnd || p.state === AT.trailers;
+}
+
 /** The other direction told what this one carries. A line that was read as something else is none. */
 export function expectKind(p: Http1Parser, kind: MessageKind): void {
   p.kind ??= kind;

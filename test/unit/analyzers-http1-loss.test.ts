@@ -4,7 +4,7 @@ import { createHttpCounters } from '../../analyzers/http.ts';
 import type { TlsEvent } from '../../src/event.ts';
 import { analyze, chunk } from '../cases.ts';
 import { recordHttp1 } from '../helpers/http1-traffic.ts';
-import { generator } from '../helpers/random.ts';
+import { type Random, generator } from '../helpers/random.ts';
 import type { TrafficRecord } from '../helpers/recorded-pair.ts';
 
 type Derived = Readonly<Record<string, unknown>>;
@@ -56,6 +56,38 @@ describe("traffic with Node's HTTP/1 server", { timeout: 240_000 }, () => {
       expect(touched.size).toBeGreaterThan(20);
       expect(untouched.filter((id) => complete.has(id)).length).toBeGreaterThan(0.95 * untouched.length);
     }
+  });
+});
+
+/** A client that has up to `depth` requests without a response; each message is one record. */
+function pipelined(random: Random, depth: number): TrafficRecord[] {
+  const records: TrafficRecord[] = [];
+  const position = { read: 0, write: 0 };
+  const put = (direction: 'read' | 'write', text: string): void => {
+    const bytes = Buffer.from(text);
+    records.push({ connection: 'c1', direction, bytes, position: position[direction] });
+    position[direction] += bytes.length;
+  };
+  for (let asked = 0, answered = 0; answered < 40;) {
+    if (asked < 40 && asked - answered < depth && (asked === answered || random(2) === 0)) put('write', `GET /r/${asked++} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    else put('read', `HTTP/1.1 200 OK\r\nX-Id: ${answered++}\r\nContent-Length: 2\r\n\r\nok`);
+  }
+  return records;
+}
+
+describe('a request that is lost whole', () => {
+  it.each([1, 2, 3, 8])('of a client with up to %i at once, at the beginning or later: no wrong pair', (depth) => {
+    let complete = 0;
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = generator(seed);
+      const records = pipelined(random, depth);
+      const requests = records.filter(({ direction }) => direction === 'write');
+      const first = random(3) === 0 ? 0 : random(requests.length);
+      const found = exchangesOf(records.filter((record) => record !== requests[first]));
+      expect(found.filter((one) => one['method'] !== 'UNKNOWN' && one['status'] !== null && !isRightPair(one)), `seed ${seed}`).toEqual([]);
+      complete += found.filter((one) => one['state'] === 'complete').length;
+    }
+    expect(complete).toBeGreaterThan(depth === 1 ? 300 * 36 : 300);
   });
 });
 
