@@ -82,7 +82,7 @@ describeKernel('the events of a TLS connection say whom it asked for', () => {
   it('Node: of both ends of one connection', async () => {
     const events = await trace([process.execPath, '-e', BOTH_ENDS, server.certPath, server.keyPath]);
     expect(about(events, 'HANDSHAKE')).toMatchObject([1, 2].map(() => ({ ok: true, server_name: 'both.example.test', alpn: ['two'] })));
-    expect(about(events, 'DATA').map((data) => [data['total'], data['server_name']])).toEqual(Array(4).fill([5, 'both.example.test']));
+    expect(about(events, 'DATA').map((data) => [data['total'], data['server_name']])).toEqual(Array.from({ length: 4 }, () => [5, 'both.example.test']));
   });
 
   it('curl: of a handshake that fails, because nobody vouches for the certificate', async () => {
