@@ -5,6 +5,7 @@
  */
 import { drawExchanges, exchangeBar } from './draw-exchanges.ts';
 import { fillBar, outline } from './draw-shapes.ts';
+import { drawUsage } from './draw-usage.ts';
 import { type Group, type Lane, LIFE_HEIGHT } from './lanes.ts';
 import { eachMark } from './marks.ts';
 import type { Palette } from './palette.ts';
@@ -21,6 +22,7 @@ export function drawLanes(scene: Scene): void {
     for (const lane of group.lanes) {
       for (const track of lane.tracks) {
         if (lane.source === 'http') drawExchanges(scene, lane, track);
+        else if (lane.source === 'system') drawUsage(scene, lane, track);
         else drawTicks(scene, lane, track);
       }
     }
@@ -133,6 +135,7 @@ function tickColour(palette: Palette, row: Row): string {
   if (row.source === 'file') return palette.file;
   if (row.source === 'signal') return palette.warn;
   if (row.source === 'readline') return palette.stdin;
+  if (row.source === 'system') return palette.process;
   if (row.kind === 'stderr') return palette.stderr;
   return row.kind === 'stdin' ? palette.stdin : palette.stdout;
 }

@@ -11,12 +11,12 @@ import type { Track } from './track.ts';
 export const LIFE_HEIGHT = 24;
 export const GROUP_PADDING = 3;
 /** Sources with a lane of their own, in the order of the lanes. */
-export const LANE_SOURCES = ['http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline'] as const satisfies readonly RowSource[];
+export const LANE_SOURCES = ['http', 'sse', 'websocket', 'mcp', 'net', 'file', 'stdio', 'tls', 'signal', 'readline', 'system'] as const satisfies readonly RowSource[];
 export type LaneSource = (typeof LANE_SOURCES)[number];
 
 /** One line of an exchange lane is taller: it carries a label. */
 const LINE_HEIGHT: Record<LaneSource, number> = {
-  http: 18, sse: 12, websocket: 12, mcp: 12, net: 12, file: 12, stdio: 14, tls: 12, signal: 12, readline: 12,
+  http: 18, sse: 12, websocket: 12, mcp: 12, net: 12, file: 12, stdio: 14, tls: 12, signal: 12, readline: 12, system: 18,
 };
 
 export interface Lane {

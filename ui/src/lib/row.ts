@@ -35,7 +35,7 @@ export interface Row {
   readonly exchange: string | null;
   /** What the bar of an exchange says. */
   readonly http: HttpLabel | null;
-  /** Kept only of events about ourselves, which are few and are explained in place. */
+  /** Kept only of events about ourselves, which are few and are explained in place, and of samples, which are drawn by what they measured. */
   readonly data: Data | null;
 }
 
@@ -220,6 +220,7 @@ function summariseSystem(data: Data): Summary {
     title: `${whose}${number(data, 'cpu_percent')} % CPU · ${formatBytes(number(data, 'rss_bytes'))}`,
     note: over.length === 0 ? `in ${formatDuration(number(data, 'interval_ms') * 1e6)}` : `over the threshold of ${over.join(' and ')}`,
     tone: over.length === 0 ? 'plain' : 'warn',
+    keep: true,
   };
 }
 
