@@ -25,13 +25,16 @@ enum { SIGALRM = 14, SIGCHLD = 17, SIGURG = 23, SIGVTALRM = 26, SIGPROF = 27, SI
 /* Of siginfo: from a system call are these, and what a program makes up below SI_TKILL. */
 enum { SI_KERNEL = 0x80, SI_USER = 0, SI_QUEUE = -1, SI_TKILL = -6 };
 
-/* Instead of a pointer to siginfo: the kernel's own signal. */
+/*
+ * Instead of a pointer to siginfo: the kernel's own signal. 0 (SEND_SIG_NOINFO) claims to be of the
+ * current process, as SIGPIPE does; what a system call sends has a siginfo.
+ */
 #define SEND_SIG_PRIV 1
 
 static __always_inline int code_of(struct kernel_siginfo *info)
 {
 	if ((__u64)info <= SEND_SIG_PRIV)
-		return info ? SI_KERNEL : SI_USER;
+		return SI_KERNEL;
 	return BPF_CORE_READ(info, si_code);
 }
 

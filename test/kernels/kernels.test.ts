@@ -17,6 +17,7 @@ const FILES = [
   'test/kernel/doctor.test.ts',
   'test/kernel/file.test.ts',
   'test/kernel/net.test.ts',
+  'test/kernel/optional-sources.test.ts',
   'test/kernel/reset.test.ts',
   'test/kernel/select.test.ts',
 ];
