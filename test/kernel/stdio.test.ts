@@ -1,7 +1,7 @@
 /** stdio events of programs whose every call is known, and who is named at the other end. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, copyFileSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ProcessEvent, StdioEvent } from '../../src/event.ts';
 import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
@@ -150,6 +150,8 @@ describeKernel('the other end of stdio', () => {
   test('is a parent that speaks to its child through sockets, as Node does', async () => {
     // Both stay until they are told that they were seen: of whom has gone, /proc tells nothing.
     const fifo = dir.file('seen-both');
+    // A second try finds the first one's.
+    rmSync(fifo, { force: true });
     execFileSync('mkfifo', [fifo]);
     const child = 'process.stdin.once("data", (data) => process.stdout.write("echo " + data)); process.stdin.once("end", () => process.exit(0));';
     const parent = [
@@ -198,6 +200,8 @@ describeKernel('the other end of stdio', () => {
   test('of a terminal is the program that made it', async () => {
     // The shell stays until it is told that it was seen.
     const fifo = dir.file('seen');
+    // A second try finds the first one's.
+    rmSync(fifo, { force: true });
     execFileSync('mkfifo', [fifo]);
     const run = startCapture({
       launch: command('script', ['-qec', `echo from-within; read line < ${fifo}`, '/dev/null']), allFds: true,
