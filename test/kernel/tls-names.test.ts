@@ -1,4 +1,6 @@
 /** Whom a TLS connection asked for and what it offered, at each of its events, and how its handshake ended. */
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ofSource, readEvents, runCli } from '../helpers/cli.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
@@ -90,4 +92,41 @@ describeKernel('the events of a TLS connection say whom it asked for', () => {
     expect(about(events, 'HANDSHAKE')).toMatchObject([{ ok: false, server_name: 'api.example.test', endpoint: remote(), latency_ms: expect.any(Number) }]);
     expect(about(events, 'DATA')).toEqual([]);
   });
+
+  const NODE = "require('https').get(process.argv[1]).on('error', () => { process.exitCode = 1; })";
+  const PYTHON = 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1])';
+  it.each([
+    ['curl, by OpenSSL', ['curl', '-sS'], 35],
+    ['Python, by OpenSSL', ['/usr/bin/python3', '-c', PYTHON], 1],
+    ['Node, over memory', [process.execPath, '-e', NODE], 1],
+    ['wget, by GnuTLS', ['wget', '-q', '--tries=1', '-O', 'out'], 4],
+  ] as const)('%s: of a handshake that fails, because the server answers with something else', async (_name, command, exitCode) => {
+    const garbage = await startGarbageServer();
+    try {
+      const events = await trace([...command, `https://localhost:${garbage.port}/`], exitCode);
+      const endpoint = { remote: { address: '127.0.0.1', port: garbage.port } };
+      expect(about(events, 'HANDSHAKE')).toMatchObject([{ ok: false, server_name: 'localhost', endpoint, latency_ms: expect.any(Number) }]);
+      for (const { latency_ms: latencyMs } of about(events, 'HANDSHAKE')) expect(latencyMs).toBeGreaterThan(0);
+      expect(about(events, 'DATA')).toEqual([]);
+    } finally {
+      await garbage.close();
+    }
+  });
 });
+
+/** Says something else than TLS, whatever it is asked. */
+async function startGarbageServer(): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end('220 this is another protocol\r\n'));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
