@@ -2,18 +2,17 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer, type TLSSocket } from 'node:tls';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { blindSpots } from '../../src/cli/summary.ts';
 import type { Event, ProbeEvent } from '../../src/event.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { CERTIFICATE_PROGRAM, programPath, tempDir, type TempDir } from '../helpers/files.ts';
+import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { captureCommand, command, endChild, startCapture, tlsEvents, type CaptureTestOptions, type RunningCapture } from '../helpers/live-capture.ts';
 import { expectRow } from '../helpers/matrix.ts';
 import { netEvents } from '../helpers/net.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
+import { startSilentTlsServer } from '../helpers/silent-tls-server.ts';
 import { waitFor } from '../helpers/wait.ts';
 
 const FAMILIES = { families: ['process', 'net', 'tls'] } as const satisfies CaptureTestOptions;
@@ -82,7 +81,7 @@ describeKernel('TLS of which no plaintext is seen', () => {
   });
 
   test('while it still runs: told after some seconds, once', async () => {
-    const greeted = await startGreeted();
+    const greeted = await startSilentTlsServer();
     const capture = startCapture({ launch: command(folder.file('stripped'), [String(greeted.port), NAME]), ...FAMILIES });
     try {
       await waitFor('it to be told', () => unseen(capture.events).length > 0, LIMITS.tlsUnseenMs + 60_000);
@@ -96,10 +95,10 @@ describeKernel('TLS of which no plaintext is seen', () => {
   });
 
   test('that began before the trace: told by its first records', async () => {
-    const greeted = await startGreeted();
+    const greeted = await startSilentTlsServer();
     const child = spawn(folder.file('stripped'), [String(greeted.port), NAME], { stdio: 'ignore' });
     try {
-      const socket = await greeted.socket;
+      const socket = await greeted.asked;
       const capture = startCapture({ pids: [child.pid ?? 0], ...FAMILIES });
       await capture.ready;
       socket.end('the answer, at last');
@@ -114,35 +113,6 @@ describeKernel('TLS of which no plaintext is seen', () => {
     }
   });
 });
-
-interface Greeted {
-  readonly port: number;
-  /** Of the first client, which waits for an answer. */
-  readonly socket: Promise<TLSSocket>;
-  close(): Promise<void>;
-}
-
-/** A server that greets and says nothing. */
-async function startGreeted(): Promise<Greeted> {
-  execFileSync(process.execPath, [CERTIFICATE_PROGRAM, folder.path]);
-  const silent = createServer({ cert: readFileSync(folder.file('cert.pem')), key: readFileSync(folder.file('key.pem')) });
-  silent.listen(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const socket = (once(silent, 'secureConnection') as Promise<[TLSSocket]>).then(async ([first]) => {
-    first.on('error', () => undefined);
-    await once(first, 'data');
-    return first;
-  });
-  return {
-    port: (silent.address() as AddressInfo).port,
-    socket,
-    async close() {
-      void socket.then((open) => open.destroy());
-      silent.close();
-      await once(silent, 'close');
-    },
-  };
-}
 
 const KTLS = `
 import errno, socket, sys

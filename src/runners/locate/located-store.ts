@@ -1,12 +1,13 @@
 /**
  * What was found in a file, kept from run to run: a small file of JSON per
- * searched file, named by its build id and size, or, where it has none, by its inode, times and size. What says that nothing is
+ * searched file, named by its build id and size, or, where it has none, by its inode, times and size, with a checksum before it. What says that nothing is
  * there is kept as well: it took as long to find.
  *
  * A wrong offset would break the program that is hooked there, so that nothing
- * is believed which another user may have written, and the code at each place
- * must still be what it was.
+ * is believed which another user may have written or which is not as we wrote
+ * it, and the code at each place must still be what it was.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProbeStep } from '../../event.ts';
@@ -67,7 +68,7 @@ export function createLocatedStore(folder: string): LocatedStore {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         counters.add('kept_dropped', dropOldest(folder));
         // Whole or not at all, though two collectors write at once.
-        writeFileSync(`${path}.${process.pid}`, JSON.stringify(stored), { mode: 0o600, flag: 'wx' });
+        writeFileSync(`${path}.${process.pid}`, sealed(JSON.stringify(stored)), { mode: 0o600, flag: 'wx' });
         renameSync(`${path}.${process.pid}`, path);
       } catch {
         counters.add('kept_unwritable');
@@ -102,16 +103,19 @@ function readOwn(path: string): string | null {
   }
 }
 
-function parse(text: string): StoredFile | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isStored(value) ? value : null;
-  } catch {
-    return null;
-  }
+/** With its own checksum before it: what a disk or a crash made of it is not believed. */
+function sealed(json: string): string {
+  return `${createHash('sha256').update(json).digest('hex')}\n${json}`;
 }
 
-/** Only we write it: the version says that the rest has its form. */
+function parse(text: string): StoredFile | null {
+  const json = text.slice(text.indexOf('\n') + 1);
+  if (sealed(json) !== text) return null;
+  const value: unknown = JSON.parse(json);
+  return isStored(value) ? value : null;
+}
+
+/** Only we write it, and it is as it was written: the version says that the rest has its form. */
 function isStored(value: unknown): value is StoredFile {
   return typeof value === 'object' && value !== null && 'version' in value && value.version === VERSION && 'plan' in value && 'steps' in value && 'code' in value;
 }
