@@ -2,11 +2,11 @@
  * Every file looked at for TLS, each once: hooked, known but not hooked,
  * failed, or without. Hooks are by inode and for all processes: the kernel
  * passes over those that are not traced, and short-lived processes of one
- * program share one hook. Of a process that is traced alone they are its own.
+ * program share one hook. Of a process that is traced alone they are its own. An inode whose bytes have changed, or that is another
+ * file by now, is looked at anew: its old hooks would lie anywhere in the code.
  */
+import type { BigIntStats } from 'node:fs';
 import type { Addon, Capture } from '../addon.ts';
-import { tlsLibraryNumber } from '../decode/tls-library.ts';
-import { causeText } from '../errors.ts';
 import type { NamedTlsLibrary, ProbeData, ProbeStep } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
@@ -14,6 +14,7 @@ import { now, type Nanoseconds } from '../time.ts';
 import type { Found, Ladder } from './locate/ladder.ts';
 import { isSameFile, statFile } from './mapped-file.ts';
 import { readLink } from './proc.ts';
+import { areSameProbes, createTlsHooks, type Hooks } from './tls-hooks.ts';
 import type { TlsPlan } from './tls-locate.ts';
 import { type LinkerPlace, neededFiles } from './tls-needed.ts';
 
@@ -31,7 +32,16 @@ export interface TlsFile {
 }
 
 /** What became of a file, before it is told. */
-type Hooking = Pick<TlsFile, 'state' | 'library' | 'reason'>;
+interface Hooking extends Pick<TlsFile, 'state' | 'library' | 'reason'> {
+  readonly hooks: Hooks | null;
+}
+
+/** A file as it was when it was looked at. */
+interface Looked {
+  readonly file: TlsFile;
+  readonly version: string;
+  readonly hooks: Hooks | null;
+}
 
 export interface TlsFiles {
   /**
@@ -60,42 +70,62 @@ export interface TlsFilesOptions {
 }
 
 export function createTlsFiles({ addon, capture, ladder, onProbe, onlyPid = null }: TlsFilesOptions): TlsFiles {
-  const files = new Map<string, TlsFile>();
+  const files = new Map<string, Looked>();
   /** Those that are being searched now. */
   const searches = new Map<string, Promise<TlsFile | null>>();
-  const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'probes', 'refused_probes', 'forgotten']);
+  const counters = new Counters(['looked_at', 'attached', 'unsupported', 'failed', 'changed', 'forgotten']);
+  const hooks = createTlsHooks(capture, onlyPid);
   let closed = false;
-  let pid = onlyPid;
-  /** Hooks of one process. */
-  const hooks: number[] = [];
 
   async function look(path: string, place = path): Promise<TlsFile | null> {
     const stat = statFile(place);
     if (stat === null || closed) return null;
     const key = `${stat.dev}:${stat.ino}`;
-    const known = files.get(key) ?? searches.get(key);
-    if (known !== undefined) return known;
-    const search = searchAndHook(path, place);
-    const pidBefore = pid;
+    const known = files.get(key);
+    if (known?.version === versionOf(stat)) return known.file;
+    const searched = searches.get(key);
+    if (searched !== undefined) return searched;
+    const search = lookAnew(path, place, { key, stat });
     searches.set(key, search);
-    const file = await search.finally(() => searches.delete(key));
-    if (pid !== pidBefore) return look(path, place);
-    // Its process ended while we looked: the file itself has not failed.
-    if (file === null || (file.state === 'failed' && !isSameFile(statFile(place), stat))) return null;
-    remember(key, file);
-    return file;
+    try {
+      return await search;
+    } finally {
+      searches.delete(key);
+    }
   }
 
-  async function searchAndHook(path: string, place: string): Promise<TlsFile | null> {
+  interface Subject {
+    readonly key: string;
+    readonly stat: BigIntStats;
+  }
+
+  async function lookAnew(path: string, place: string, { key, stat }: Subject): Promise<TlsFile | null> {
     const found = await ladder.locate(place);
     if (closed) return null;
+    // What the inode was before it changed, unless it was forgotten meanwhile.
+    const known = files.get(key);
+    if (known !== undefined) counters.add('changed');
+    const isUnchanged = known?.hooks != null && found.plan.kind === 'hook' && areSameProbes(known.hooks.plan, found.plan);
+    if (known?.hooks != null && !isUnchanged) hooks.detach(known.hooks);
+    const looked = isUnchanged && known !== undefined ? { ...known, version: versionOf(stat) } : hookAndTell(path, place, found, versionOf(stat));
+    // Its process ended while we looked: the file itself has not failed.
+    if (looked.file.state === 'failed' && !isSameFile(statFile(place), stat)) {
+      files.delete(key);
+      return null;
+    }
+    remember(key, looked);
+    return looked.file;
+  }
+
+  function hookAndTell(path: string, place: string, found: Found, version: string): Looked {
     const hooking = hook(place, found.plan);
-    const isHooked = hooking.state === 'attached';
+    const { state, library, reason } = hooking;
+    const isHooked = state === 'attached';
     const seesHandshakes = isHooked && found.plan.kind === 'hook' && found.plan.probes.some(({ program }) => program === 'handshake_enter');
-    const probe = hooking.state === 'none' ? null : describe({ path, place }, hooking, found);
-    if (hooking.state !== 'none') counters.add(hooking.state);
+    const probe = state === 'none' ? null : describe({ path, place }, hooking, found);
+    if (state !== 'none') counters.add(state);
     if (probe !== null) onProbe(probe);
-    return { path, ...hooking, probe, hookedAt: isHooked ? now() : null, seesHandshakes };
+    return { file: { path, state, library, reason, probe, hookedAt: isHooked ? now() : null, seesHandshakes }, version, hooks: hooking.hooks };
   }
 
   function describe({ path, place }: { readonly path: string; readonly place: string }, { state, library, reason }: Hooking, { plan, buildId, steps }: Found): ProbeData {
@@ -115,53 +145,34 @@ export function createTlsFiles({ addon, capture, ladder, onProbe, onlyPid = null
     };
   }
 
-  function remember(key: string, file: TlsFile): void {
+  function remember(key: string, looked: Looked): void {
     counters.add('looked_at');
-    if (files.size >= LIMITS.tlsBinaries) {
+    if (files.size >= LIMITS.tlsBinaries && !files.has(key)) {
       // A hooked file stays: to look at it again would hook it twice.
-      for (const [oldest, { state }] of files) {
-        if (state === 'attached') continue;
+      for (const [oldest, { file }] of files) {
+        if (file.state === 'attached') continue;
         files.delete(oldest);
         counters.add('forgotten');
         break;
       }
     }
-    files.set(key, file);
+    files.set(key, looked);
   }
 
   function hook(place: string, plan: TlsPlan): Hooking {
     switch (plan.kind) {
       case 'none':
-        return { state: 'none', library: null, reason: null };
+        return { state: 'none', library: null, reason: null, hooks: null };
       case 'unsupported':
-        return { state: 'unsupported', library: plan.library, reason: plan.reason };
+        return { state: 'unsupported', library: plan.library, reason: plan.reason, hooks: null };
       case 'failed':
-        return { state: 'failed', library: null, reason: plan.reason };
+        return { state: 'failed', library: null, reason: plan.reason, hooks: null };
       case 'hook': {
-        const reason = attach(place, plan);
-        return { state: reason === null ? 'attached' : 'failed', library: plan.library, reason };
+        const attached = hooks.attach(place, plan);
+        if (typeof attached === 'string') return { state: 'failed', library: plan.library, reason: attached, hooks: null };
+        return { state: 'attached', library: plan.library, reason: null, hooks: attached };
       }
     }
-  }
-
-  /** All probes of a file or none: half of them would show half a conversation. null, or why not. */
-  function attach(place: string, { library: main, probes }: Extract<TlsPlan, { kind: 'hook' }>): string | null {
-    if (counters.get('probes') + probes.length > LIMITS.tlsProbes) {
-      counters.add('refused_probes', probes.length);
-      return `the limit of ${LIMITS.tlsProbes} probes is reached`;
-    }
-    const ids: number[] = [];
-    try {
-      for (const { program, offset, library = main } of probes) {
-        ids.push(capture.attachUprobe({ program, path: place, offset, pid, cookie: tlsLibraryNumber(library) }));
-      }
-    } catch (error) {
-      for (const id of ids) capture.detachUprobe(id);
-      return causeText(error);
-    }
-    counters.add('probes', ids.length);
-    if (pid !== null) hooks.push(...ids);
-    return null;
   }
 
   async function lookAtNeeded(program: string, place: LinkerPlace | null): Promise<readonly TlsFile[] | null> {
@@ -174,17 +185,20 @@ export function createTlsFiles({ addon, capture, ladder, onProbe, onlyPid = null
   return {
     look,
     lookAtNeeded,
-    onlyPid: () => pid,
+    onlyPid: hooks.onlyPid,
     hookForAll() {
-      pid = null;
-      counters.add('probes', -hooks.length);
-      for (const id of hooks.splice(0)) capture.detachUprobe(id);
+      hooks.forAll();
       files.clear();
     },
-    counters: () => ({ ...counters.snapshot(), ...ladder.counters() }),
+    counters: () => ({ ...counters.snapshot(), ...hooks.counters(), ...ladder.counters() }),
     close() {
       closed = true;
       ladder.close();
     },
   };
+}
+
+/** Not its ctime: that changes with every name that it gets, too. */
+function versionOf({ mtimeNs, size }: BigIntStats): string {
+  return `${mtimeNs}:${size}`;
 }

@@ -57,7 +57,7 @@ export interface TlsTargetsOptions {
 }
 
 export function createTlsTargets({ files, processes, watchMappings, onSuspect }: TlsTargetsOptions): TlsTargets {
-  /** By device and inode as the kernel says them: saves a stat for each library of each process. */
+  /** By device and inode as the kernel says them: of a process that has ended nothing leads to its files any more. */
   const mapped = new Map<string, TlsFile>();
   /** TLS files of processes that no record has told of yet: a mapping can be faster than the fork. */
   const early = new Map<number, Set<TlsFile>>();
@@ -106,13 +106,8 @@ export function createTlsTargets({ files, processes, watchMappings, onSuspect }:
   }
 
   async function lookAtMapped(mapping: MappedFile): Promise<void> {
-    const known = mapped.get(mapping.file);
-    if (known !== undefined) {
-      see(mapping.pid, known);
-      return;
-    }
     const place = placeOf(mapping);
-    const file = place === null ? null : await files.look(namedPath(mapping), place);
+    const file = (place === null ? null : await files.look(namedPath(mapping), place)) ?? mapped.get(mapping.file) ?? null;
     if (file === null) {
       counters.add('unreachable');
       return;

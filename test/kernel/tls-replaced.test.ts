@@ -1,11 +1,11 @@
 /** Programs and libraries whose file is replaced or deleted while they run: each is seen by its own inode. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, utimesSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Event, ProbeData } from '../../src/event.ts';
 import { captureCommand, command, conversations, endChild, startCapture } from '../helpers/live-capture.ts';
-import { tempDir, type TempDir } from '../helpers/files.ts';
+import { programPath, tempDir, type TempDir } from '../helpers/files.ts';
 import { installedOpenSsl } from '../helpers/matrix.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
@@ -71,6 +71,49 @@ describeKernel('a program that updates itself', () => {
       expectLast(events, 4);
       // Two files under one name.
       expect(hooked(events, program)).toHaveLength(2);
+    }
+  });
+});
+
+describeKernel('a program whose file is written anew, in place', () => {
+  test('is hooked where the functions are now, though its inode is the same', { timeout: 120_000 }, async () => {
+    const program = folder.file('agent');
+    for (const [name, flag] of [['one', '-pie'], ['two', '-no-pie']] as const) {
+      execFileSync('cc', ['-O2', '-w', flag, '-o', folder.file(name), programPath('tls-client.c'), '-l:libssl.a', '-l:libcrypto.a'], { stdio: 'ignore' });
+    }
+    copyFileSync('/bin/true', program);
+    const shell = spawn('sh', { stdio: ['pipe', 'ignore', 'ignore'] });
+    const run = startCapture({ pids: [shell.pid ?? 0], families: ['process', 'tls'] });
+    const probes = (): ProbeData[] => hooked(run.events, program);
+    const ended = (): number => run.events.filter(({ source, data }) => source === 'process' && data.event === 'EXIT').length;
+    let runs = 0;
+    const runToEnd = async (...args: readonly string[]): Promise<void> => {
+      shell.stdin.write(`${program} ${args.join(' ')}\n`);
+      runs++;
+      await waitFor('it to end', () => ended() === runs);
+    };
+    const talk = (): Promise<void> => runToEnd(String(server.port), 'plain');
+    try {
+      await run.ready;
+      await runToEnd();
+      for (const [name, count] of [['one', 1], ['two', 2]] as const) {
+        // Into the same inode; its own copy is there when the first one that runs it is looked at.
+        copyFileSync(folder.file(name), program);
+        await runToEnd();
+        await waitFor(`${name} to be hooked`, () => probes().length === count);
+        await talk();
+        // Another time, the same bytes: its hooks stay as they are.
+        utimesSync(program, 1, count);
+        await talk();
+      }
+      expect(new Set(probes().map(({ build_id: buildId }) => buildId)).size).toBe(2);
+      expect(probes()).toHaveLength(2);
+      shell.stdin.end();
+      await run.done;
+      expectLast(run.events, 4);
+      expect(run.events.filter(({ source }) => source === 'loss')).toEqual([]);
+    } finally {
+      await endChild(shell);
     }
   });
 });
