@@ -47,7 +47,7 @@ interface Line {
   heldBytes: number;
   since: Nanoseconds;
   ticks: number;
-  /** Where in its call the next chunk begins; 0 after the last. */
+  /** Where in its call the next chunk begins; 0 after the last of it. */
   next: number;
 }
 
@@ -218,8 +218,9 @@ function aheadOf(held: readonly StdioEvent[]): Buffer[] {
   return ahead;
 }
 
-function nextOf({ offset, len, total, truncated }: StdioEvent['data']): number {
-  return offset + len < total && !truncated ? offset + len : 0;
+/** Of a call of which only the first bytes are kept, what follows them never comes: the next call then begins anew. */
+function nextOf({ offset, len, total }: StdioEvent['data']): number {
+  return offset + len < total ? offset + len : 0;
 }
 
 function bytesOf(payload: Uint8Array): Buffer {

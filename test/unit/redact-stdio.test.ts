@@ -60,6 +60,20 @@ describe('chunks of stdio', () => {
     expect(shown(Array.from(bytes, (byte) => say(Buffer.of(byte)))).texts.join('')).toBe(whole);
   });
 
+  test('of a call of which only the first bytes are kept are one text, which the next call does not go on with', () => {
+    const text = `first ${KEY} and mo`;
+    const cut = 20;
+    const part = (start: number, end: number): StdioEvent => {
+      const event = say(text.slice(start, end));
+      return { ...event, data: { ...event.data, offset: start, total: 1000, truncated: true } };
+    };
+    const rest = 're: next call\n';
+    const { texts } = shown([part(0, cut), part(cut, text.length), say(rest)]);
+    expect(texts.join('')).toBe(`first ${STARS} and mo${rest}`);
+    const half = KEY.slice(0, 14);
+    expect(shown([{ ...say(half), data: { ...say(half).data, total: 1000, truncated: true } }, say(`${KEY.slice(14)}\n`)]).texts.at(-1)).toBe(`${KEY.slice(14)}\n`);
+  });
+
   test.each([1, 2, 3, 4, 5, 6])('of several streams, cut and mixed at random, each keeps its order and its bytes (seed %i)', (seed) => {
     const random = generator(seed);
     const targets = ['pipe:[1]', 'pipe:[2]', '/dev/pts/3'];
