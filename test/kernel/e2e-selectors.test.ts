@@ -2,7 +2,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ofSource, readEvents, runCli, startCli, type CliResult, type RunningCli } from '../helpers/cli.ts';
+import { ofSource, parseEvents, readEvents, runCli, startCli, type CliResult, type RunningCli } from '../helpers/cli.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
 import { startPlainServer } from '../helpers/net.ts';
 import { describeKernel } from '../helpers/privilege.ts';
@@ -89,7 +89,7 @@ describeKernel('trace: what a user selects', () => {
     expect(result.stderr).not.toContain('tracing');
   });
 
-  it('AgentSight: stdio with the flags of its helper, ssl=false, and system, which is refused', async () => {
+  it('AgentSight: stdio with the flags of its helper, ssl=false, and system', async () => {
     const target = spawn('sh', ['-c', 'while read line; do echo "$line-$line"; /bin/echo child; done'], { stdio: ['pipe', 'ignore', 'ignore'] });
     children.push(target);
     const cli = await attachAs(['stdio', '--no-hub', '-o', file, '--', '-p', String(target.pid), '--max-bytes', '4', '-c', 'sh,other']);
@@ -98,8 +98,9 @@ describeKernel('trace: what a user selects', () => {
     expect(result.code, result.stderr).toBe(0);
     const sources = (): Set<string> => new Set(readEvents(file).map(({ source }) => source).filter((source) => source !== 'loss'));
     expect(sources()).toEqual(new Set(['stdio']));
+    // A line whose end is cut off waits for it, and may leave after the next program's.
     const written = ofSource(readEvents(file), 'stdio').filter(({ data }) => data['direction'] === 'write').map(({ data }) => data['payload']);
-    expect(written).toEqual(['firs', 'chil']);
+    expect(written.toSorted()).toEqual(['chil', 'firs']);
 
     const spelled: Set<string>[] = [];
     for (const flags of [['--ssl=false', '--process=false', '--stdio'], ['--ssl', 'false', '--process', 'false', '--stdio', 'true']]) {
@@ -108,9 +109,13 @@ describeKernel('trace: what a user selects', () => {
     }
     expect(spelled).toEqual([new Set(['stdio']), new Set(['stdio'])]);
 
-    const system = await runCli(['system', '-p', '1']);
-    expect(system.code).toBe(2);
-    expect(system.stderr).toMatch(/could not run system: .*\n {2}hint: .*--source process/);
+    const idle = spawn('sh', ['-c', 'read line'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    children.push(idle);
+    const system = await attachAs(['system', '--no-hub', '--json', '-i', '0.2', '-p', String(idle.pid)]);
+    await waitFor('a sample', () => system.stdout().includes('\n'));
+    idle.stdin.end('\n');
+    expect(await system.result).toMatchObject({ code: 0 });
+    expect(new Set(parseEvents(system.stdout()).filter(({ source }) => source !== 'loss').map(({ source, pid }) => `${source} ${pid}`))).toEqual(new Set([`system ${idle.pid}`]));
   });
 
   async function attachAs(words: readonly string[]): Promise<RunningCli> {
