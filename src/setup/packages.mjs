@@ -15,7 +15,7 @@ const RUN_PACKAGES = ['libbpf-dev', 'libelf-dev', 'zlib1g-dev', 'make', 'python3
 
 /** To compile the BPF programs and to be traced by the tests. */
 const TEST_PACKAGES = ['clang-19', 'llvm-19', 'bpftool', 'chromium', 'curl', 'openssl', 'python3', 'sudo', 'qemu-system-x86', 'busybox-static', 'android-libboringssl', 'libssl-dev',
-  'golang', 'cargo', 'rustc', 'librust-rustls-dev', 'librust-rustls-pemfile-dev', 'binutils', 'nginx-light', 'wrk', 'libgnutls28-dev',
+  'golang', 'golang-github-gorilla-websocket-dev', 'cargo', 'rustc', 'librust-rustls-dev', 'librust-rustls-pemfile-dev', 'binutils', 'nginx-light', 'wrk', 'libgnutls28-dev',
   'libmbedtls-dev', 'openjdk-17-jre-headless',
   'gnutls-bin', 'wget', 'libnss3-tools', 'ruby', 'perl', 'libnet-ssleay-perl', 'php-cli'];
 
@@ -34,6 +34,7 @@ const RUN_NEEDS = [
 const TEST_NEEDS = [
   ...['clang-19', 'llvm-strip-19', 'chromium', 'curl', 'openssl', 'sudo', 'go', 'objdump', 'nginx', 'wrk'].map((what) => ({ what, found: () => onPath(what) })),
   ...['gnutls-cli', 'wget', 'tstclnt', 'certutil', 'ruby', 'perl', 'php', 'keytool'].map((what) => ({ what, found: () => onPath(what) })),
+  { what: 'gorilla/websocket of Go', found: () => existsSync('/usr/share/gocode/src/github.com/gorilla/websocket') },
   { what: 'qemu-system-x86_64', found: () => process.arch !== 'x64' || onPath('qemu-system-x86_64') },
   { what: 'bpftool', found: () => onPath('bpftool') || existsSync('/usr/sbin/bpftool') },
 ];

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { type FileEvent, ofSource, parseEvents, readEvents, runCli } from './cli.ts';
 import { programPath, type TempDir } from './files.ts';
+import { buildGo } from './go.ts';
 
 const SECRET = `sk-ant-api03-${'Q7x'.repeat(20)}`;
 
@@ -12,13 +13,16 @@ export interface Talk {
   /** `nginx`: it has TLS, and passes on to a server that has none. */
   readonly transport: 'tls' | 'plain' | 'nginx';
   readonly coding: 'whole' | 'deflate';
-  readonly client: 'ws' | 'chromium' | 'python';
+  /** `go`: its server too. */
+  readonly client: 'ws' | 'chromium' | 'python' | 'go';
 }
 
 /** Every message of every end, and a masked capture that says the same. cert.pem and key.pem are in the folder. */
 export async function expectTalk(dir: TempDir, { transport, coding, client }: Talk): Promise<void> {
   const file = dir.file('trace.jsonl');
-  const talk = [process.execPath, programPath('websocket-talk.mjs'), dir.path, transport, coding, SECRET, client];
+  const talk = client === 'go'
+    ? [buildGo(dir.path, 'websocket.go', { name: 'websocket', flags: [] }), dir.path, transport, coding, SECRET]
+    : [process.execPath, programPath('websocket-talk.mjs'), dir.path, transport, coding, SECRET, client];
   const source = transport === 'plain' ? 'net,http,websocket' : transport === 'tls' ? 'tls,http,websocket' : 'tls,net,http,websocket';
   const result = await runCli(['trace', '--no-hub', '-q', '-o', file, '--raw', '--source', source, '--', ...talk], { cwd: dir.path, deadlineMs: 200_000 });
   expect(result, result.stderr).toMatchObject({ code: 0 });

@@ -1,4 +1,4 @@
-/** WebSockets of `ws` and Python under `trace`, over TLS, bare, and through nginx, compressed and not: all ends of each say what they sent. */
+/** WebSockets of `ws`, Python and Go under `trace`, over TLS, bare, and through nginx, compressed and not: all ends of each say what they sent. */
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, it } from 'vitest';
 import { CERTIFICATE_PROGRAM, tempDir, type TempDir } from '../helpers/files.ts';
@@ -24,6 +24,12 @@ describeKernel('WebSockets under trace', () => {
   for (const transport of ['tls', 'nginx'] as const) {
     it(`${transport}: every message of Python and its server`, { timeout: 240_000 }, async () => {
       await expectTalk(dir, { transport, coding: 'whole', client: 'python' });
+    });
+  }
+
+  for (const [transport, coding] of [['tls', 'whole'], ['plain', 'deflate']] as const) {
+    it(`${transport}, ${coding}: every message of Go and its server`, { timeout: 240_000 }, async () => {
+      await expectTalk(dir, { transport, coding, client: 'go' });
     });
   }
 });
