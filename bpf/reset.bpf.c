@@ -20,7 +20,8 @@ static __always_inline void note(__u64 inode, __u8 by, __u8 state)
 {
 	struct reset reset = { .by = by, .state = state };
 	struct cpu_state *cpu;
-	long result = bpf_map_update_elem(&resets, &inode, &reset, BPF_NOEXIST);
+	/* Before Linux 6.4 the upper half of what this call returns is not the sign's. */
+	int result = bpf_map_update_elem(&resets, &inode, &reset, BPF_NOEXIST);
 
 	if (result == 0 || result == -EEXIST)
 		return;
