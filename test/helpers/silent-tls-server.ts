@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { CERTIFICATE_PROGRAM, tempDir } from './files.ts';
+import { listening } from './listening.ts';
 
 export interface SilentTlsServer {
   readonly port: number;
@@ -22,19 +22,17 @@ export async function startSilentTlsServer(): Promise<SilentTlsServer> {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { port, close } = await listening(server);
   const asked = (once(server, 'secureConnection') as Promise<[TLSSocket]>).then(async ([first]) => {
     await once(first, 'data');
     return first;
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     asked,
     async close() {
       for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
+      await close();
       folder.remove();
     },
   };

@@ -1,13 +1,13 @@
 /** Connections that end by a reset, told from those that are closed, of real programs on both sides. */
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { release } from 'node:os';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Event } from '../../src/event.ts';
 import { CERTIFICATE_PROGRAM, tempDir, type TempDir } from '../helpers/files.ts';
+import { listening, type Listening } from '../helpers/listening.ts';
 import { captureCommand, command, tlsEvents, type CaptureTestOptions } from '../helpers/live-capture.ts';
 import { exchanges, netData } from '../helpers/net.ts';
 import { describeKernel } from '../helpers/privilege.ts';
@@ -17,23 +17,6 @@ const HEADS = {
   sized: 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf',
   open: 'HTTP/1.1 200 OK\r\n\r\nhalf',
 };
-
-interface CuttingServer {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-async function startCuttingServer(listening: Server): Promise<CuttingServer> {
-  listening.listen(0, '127.0.0.1');
-  await once(listening, 'listening');
-  return {
-    port: (listening.address() as AddressInfo).port,
-    async close() {
-      listening.close();
-      await once(listening, 'close');
-    },
-  };
-}
 
 /** Sends a head and half a body to `GET /<head>/<end>`, and resets or closes once the client says that it has seen them. */
 function answer(socket: Socket, reset: () => void): void {
@@ -72,12 +55,12 @@ one.close()
 `;
 
 let folder: TempDir;
-let plain: CuttingServer;
-let secure: CuttingServer;
+let plain: Listening;
+let secure: Listening;
 beforeAll(async () => {
   folder = tempDir();
   execFileSync(process.execPath, [CERTIFICATE_PROGRAM, folder.path]);
-  plain = await startCuttingServer(createServer((socket) => answer(socket, () => socket.resetAndDestroy())));
+  plain = await listening(createServer((socket) => answer(socket, () => socket.resetAndDestroy())));
   const raw = new Map<number | undefined, Socket>();
   const tls = createTlsServer(
     { cert: readFileSync(folder.file('cert.pem')), key: readFileSync(folder.file('key.pem')) },
@@ -88,7 +71,7 @@ beforeAll(async () => {
     raw.set(remotePort, socket);
     socket.on('error', () => undefined).on('close', () => raw.delete(remotePort));
   });
-  secure = await startCuttingServer(tls);
+  secure = await listening(tls);
 });
 afterAll(async () => {
   await plain.close();
@@ -109,7 +92,7 @@ function told(events: readonly Event[], port: number): Told {
   };
 }
 
-async function ask(server: CuttingServer, path: string, { linger = '', ...options }: CaptureTestOptions & { readonly linger?: string } = {}): Promise<Event[]> {
+async function ask(server: Listening, path: string, { linger = '', ...options }: CaptureTestOptions & { readonly linger?: string } = {}): Promise<Event[]> {
   const certificate = server === secure ? folder.file('cert.pem') : '';
   const { events } = await captureCommand(
     command('/usr/bin/python3', ['-S', '-c', PYTHON, String(server.port), path, certificate, linger]), { families: ['process', 'net', 'tls'], ...options },

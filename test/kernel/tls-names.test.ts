@@ -1,9 +1,9 @@
 /** Whom a TLS connection asked for and what it offered, at each of its events, and how its handshake ended. */
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ofSource, readEvents, runCli } from '../helpers/cli.ts';
 import { tempDir, type TempDir } from '../helpers/files.ts';
+import { listening, type Listening } from '../helpers/listening.ts';
 import { describeKernel } from '../helpers/privilege.ts';
 import { startRawTlsServer, type RawTlsServer } from '../helpers/raw-tls-server.ts';
 
@@ -115,18 +115,9 @@ describeKernel('the events of a TLS connection say whom it asked for', () => {
 });
 
 /** Says something else than TLS, whatever it is asked. */
-async function startGarbageServer(): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const server = createServer((socket) => {
+function startGarbageServer(): Promise<Listening> {
+  return listening(createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () => socket.end('220 this is another protocol\r\n'));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  }));
 }
