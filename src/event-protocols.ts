@@ -50,6 +50,11 @@ export interface HttpData extends Masked {
   readonly state: ExchangeState;
   /** Why it is not `complete`. */
   readonly reason: string | null;
+  /**
+   * How request and response are known to belong together. `proven`: by the stream of HTTP/2, or by the order of messages where none was
+   * lost. `inferred`: by their order after some were, as of a client that does what it was seen to do. null where there is one of them, and in older captures.
+   */
+  readonly pairing: 'proven' | 'inferred' | null;
   /** Whether the traced process sent the request or answered it. */
   readonly role: 'client' | 'server';
   /** `UNKNOWN` when only the response was captured; `url` and `path` are then empty. */

@@ -156,7 +156,7 @@ const flag = z.enum([
 const http = z.object({
   exchange: z.string(), connection: z.string(), stream: count.nullable().default(null), pushed: z.boolean().default(false),
   endpoint: someEndpoint, tls: z.boolean().default(true), state: z.enum(['complete', 'aborted', 'partial']),
-  reason: z.string().nullable(), role: z.enum(['client', 'server']), method: z.string(), url: z.string(),
+  reason: z.string().nullable(), pairing: z.enum(['proven', 'inferred']).nullable().default(null), role: z.enum(['client', 'server']), method: z.string(), url: z.string(),
   path: z.string(), host: z.string().nullable(), http_version: z.string(), status: count.nullable(),
   status_text: z.string().nullable(), request_headers: headers, request_header_list: headerList,
   response_headers: headers, response_header_list: headerList, flags: z.array(z.templateLiteral([z.enum(['request', 'response']), '.', flag])).default([]),

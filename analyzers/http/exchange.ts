@@ -32,6 +32,8 @@ export interface Exchange {
   suspect: string | null;
   /** Why its response may be that of another request. */
   unsure: string | null;
+  /** Its response is that of this request if the client keeps to what it was seen to do; nothing on the wire proves it. */
+  inferred: boolean;
 }
 
 type Address = Pick<Exchange, 'url' | 'path' | 'host'>;
@@ -45,12 +47,12 @@ export function exchangeOf(channel: Channel, id: string, number: number, request
   const { target, method, headers, authority } = request.head;
   const { url, path, host } = addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request));
   return {
-    id, stream: null, pushed: false, number, request, response: null, interim: [], url, path, host, started: request.first.timestamp, suspect: null, unsure: null,
+    id, stream: null, pushed: false, number, request, response: null, interim: [], url, path, host, started: request.first.timestamp, suspect: null, unsure: null, inferred: false,
   };
 }
 
 export function exchangeWithoutRequest(id: string, number: number, started: Nanoseconds): Exchange {
-  return { id, stream: null, pushed: false, number, request: null, response: null, interim: [], url: '', path: '', host: null, started, suspect: null, unsure: null };
+  return { id, stream: null, pushed: false, number, request: null, response: null, interim: [], url: '', path: '', host: null, started, suspect: null, unsure: null, inferred: false };
 }
 
 /** What stands before the path of a URL: `https://`, and the server's address for a request that names none. */
@@ -123,7 +125,7 @@ function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: Stat
   const call = callOf(channel, exchange);
   const data: HttpData = {
     exchange: exchange.id, connection: channel.connection, stream: exchange.stream, pushed: exchange.pushed,
-    endpoint: channel.endpoint, tls: channel.tls, state, reason, role: roleOf(exchange),
+    endpoint: channel.endpoint, tls: channel.tls, state, reason, pairing: pairingOf(exchange), role: roleOf(exchange),
     method: request?.head.method ?? 'UNKNOWN', url: exchange.url, path: exchange.path, host: exchange.host,
     http_version: request?.head.version ?? head?.version ?? '1.1',
     status: head === undefined || head.status === 0 ? null : head.status,
@@ -160,6 +162,11 @@ function httpEvent(channel: Channel, exchange: Exchange, { state, reason }: Stat
   };
   const secrets = secretsIn(channel, exchange);
   return { timestamp, source: 'http', pid, comm, data: secrets.length === 0 ? data : { ...data, secrets }, id: channel.environment.nextId(), process, session };
+}
+
+function pairingOf({ request, response, inferred }: Exchange): HttpData['pairing'] {
+  if (request === null || response === null) return null;
+  return inferred ? 'inferred' : 'proven';
 }
 
 function secretsIn({ environment }: Channel, { request, response, interim }: Exchange): SecretMarks {

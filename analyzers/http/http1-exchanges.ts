@@ -12,7 +12,7 @@ import type { Carrier, Channel } from './channel.ts';
 import { type Exchange, type Interim, addInterim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
 import { type MaskedHead, type Message, addFlag, createMessage, endMessage, openStream } from './message.ts';
 import { createOpaque } from './opaque.ts';
-import { type Lost, type Pairing, addRequest, announced, loseResponses, takeRequest } from './pairing.ts';
+import { type Lost, type Pairing, addRequest, announced, doubtOrder, loseResponses, takeRequest } from './pairing.ts';
 import type { Protocol } from './protocol.ts';
 import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 
@@ -125,6 +125,7 @@ function onUnframed(http: Http1, lane: Lane, { head, fault }: Message): void {
   const reason = fault ?? (flag === null ? 'body length cannot be told' : reasonOf(flag));
   breakOff(http, lane, reason);
   http.pairing.loss = reason;
+  doubtOrder(http.pairing, head.kind, http.exchanges);
   if (head.kind === 'response') loseResponses(http.pairing, { before: http.exchanges, swallowed: false });
   else if (head.flags.length > 0) http.pairing.doubt ??= reason;
 }
@@ -169,6 +170,7 @@ export function onLost(http: Http1, lane: Lane, reason: string, sinceStart: bool
   answerUnread(http, lane.direction);
   const before = sinceStart ? lane.firstNumber : http.exchanges;
   http.pairing.loss = reason;
+  doubtOrder(http.pairing, lane.parser.kind, before);
   if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed: true });
 }
 

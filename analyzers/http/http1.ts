@@ -7,7 +7,7 @@ import { type Http1Handler, createHttp1Parser, feed, finish, isInChunks, isSeeki
 import { type Channel, carrierOf } from './channel.ts';
 import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onLost, onRequest, onResponse, otherLane } from './http1-exchanges.ts';
 import { addBody, addFlag, addTrailers, maskFields, missBody, readHead } from './message.ts';
-import { createPairing } from './pairing.ts';
+import { createPairing, doubtOrder } from './pairing.ts';
 import type { End, Protocol } from './protocol.ts';
 
 export function createHttp1(channel: Channel): Protocol {
@@ -47,6 +47,7 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
     exchange: null, message: null, interim: [],
   };
   http.lanes[direction] = lane;
+  if (lane.midway) doubtOrder(http.pairing, null, 0);
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
   return lane;

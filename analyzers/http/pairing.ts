@@ -7,11 +7,16 @@
  * it was seen to do otherwise. So all before the last turn, or the last request, are answered. The last may be answered in what
  * was lost, too, and the next response be to a request that was lost with it: a full ring loses both. What cannot be told
  * is not paired, and the next request is in step again. A request that is sent before the response to a lost one shows that its client pipelines.
+ *
+ * A client that begins to pipeline right in what was lost looks like one that does not: what is paired after a loss is said to be inferred.
  */
 import type { Nanoseconds } from '../../src/time.ts';
+import type { MessageKind } from '../http1/start-line.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface Pairing {
+  /** All responses so far were seen, and all requests up to this number: the order of messages proves what belongs together. */
+  provenBefore: number;
   /** Requests without a response so far, in order. */
   waiting: Exchange[];
   /** Several requests were in one call, or waited when a response came and no response had been lost. */
@@ -43,7 +48,7 @@ export interface Pairing {
 export type OnGivenUp = (exchange: Exchange) => void;
 
 export function createPairing(): Pairing {
-  return { waiting: [], pipelines: false, last: null, overlaps: false, answered: false, turn: 0, unsureFrom: Infinity, swallowed: false, unasked: 0, owed: false, due: 0, loss: 'beginning of the connection not captured', doubt: null };
+  return { provenBefore: Infinity, waiting: [], pipelines: false, last: null, overlaps: false, answered: false, turn: 0, unsureFrom: Infinity, swallowed: false, unasked: 0, owed: false, due: 0, loss: 'beginning of the connection not captured', doubt: null };
 }
 
 /** What came right before a request was lost: `requests`: it had at least one; `maybe`: the rest of the one before it, or more. */
@@ -72,7 +77,12 @@ export function addRequest(p: Pairing, exchange: Exchange, { lost, inStep }: { r
 /** The request that the response just begun answers, or undefined where that is not known. */
 export function takeRequest(p: Pairing, onGivenUp: OnGivenUp): Exchange | undefined {
   const taken = take(p, onGivenUp);
-  if (taken === undefined) p.unasked++;
+  if (taken === undefined) {
+    p.unasked++;
+    p.provenBefore = 0;
+  } else {
+    taken.inferred = taken.number >= p.provenBefore;
+  }
   return taken;
 }
 
@@ -118,6 +128,11 @@ function giveUp(p: Pairing, onGivenUp: OnGivenUp): undefined {
   }
   p.unsureFrom = 0;
   p.owed = false;
+}
+
+/** From here on a message may be missing: of those that ask, where the exchange of the next has number `next`. */
+export function doubtOrder(p: Pairing, kind: MessageKind | null, next: number): void {
+  p.provenBefore = kind === 'request' ? Math.min(p.provenBefore, next) : 0;
 }
 
 /** Any request that waits, but for those numbered from `before` on, may have been answered in what was lost. */

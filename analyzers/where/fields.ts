@@ -22,7 +22,7 @@ export const DATA_KEYS: readonly string[] = [
   'count', 'cpus', 'created', 'cwd', 'data', 'decoded_bytes', 'direction', 'duration_ms', 'endpoint', 'error', 'event', 'evidence', 'exchange', 'exe', 'existing',
   'exit_code', 'fault', 'fd', 'filename', 'flags', 'fragments', 'framing', 'functions', 'gid', 'grpc', 'host', 'http_version', 'id', 'index', 'interim', 'interval_ms', 'kind',
   'last_event_id', 'latency_ms', 'len', 'length', 'level', 'library', 'line', 'lost', 'message', 'method', 'mode', 'name', 'number', 'of',
-  'offset', 'ok', 'opcode', 'outcome', 'over', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
+  'offset', 'ok', 'opcode', 'outcome', 'over', 'pairing', 'params', 'parent', 'path', 'payload', 'payload_encoding', 'peak_rss_bytes', 'peak_rss_upper_bound', 'peer',
   'peer_target', 'peers', 'place', 'position', 'ppid', 'processes', 'protocol', 'pushed', 'read_bytes', 'read_calls', 'reason', 'redacted',
   'request_body', 'request_body_bytes', 'request_body_coding', 'request_body_encoding', 'request_body_truncated', 'request_decoded_bytes',
   'request_end_ms', 'request_header_list', 'request_headers', 'request_trailers', 'reset', 'response_body', 'response_body_bytes', 'response_body_coding',

@@ -32,7 +32,7 @@ export function eventOf<const S extends string, const D>(source: S, data: D, seq
 
 export function httpData() {
   return {
-    exchange: 'c1#1', connection: 'c1', state: 'complete', reason: null, role: 'client', method: 'POST',
+    exchange: 'c1#1', connection: 'c1', state: 'complete', reason: null, pairing: 'proven', role: 'client', method: 'POST',
     url: 'https://api.example.test/v1/messages', path: '/v1/messages', host: 'api.example.test', http_version: '1.1',
     status: 200, status_text: 'OK', request_headers: { accept: ['*/*'], 'x-api-key': ['******'] },
     request_header_list: [['Accept', '*/*'], ['X-Api-Key', '******']], response_headers: {}, response_header_list: [],

@@ -15,7 +15,7 @@ export function expectRightPairs(exchanges: readonly Data[], own: (id: string) =
     for (const data of side) {
       const id = String(data['path']).slice('/r/'.length);
       expect(data).toMatchObject({
-        state: 'complete', reason: null, method: 'POST', status: 200, request_body: `ask=${id}`, response_headers: { 'x-id': [id] }, ...own(id),
+        state: 'complete', reason: null, pairing: 'proven', method: 'POST', status: 200, request_body: `ask=${id}`, response_headers: { 'x-id': [id] }, ...own(id),
       });
     }
     expect(new Set(side.map((data) => data['path'])).size).toBe(REQUESTS);

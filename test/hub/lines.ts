@@ -31,7 +31,7 @@ export function batch(from: number, count: number, parts: Omit<LineParts, 'seque
 }
 
 export const HTTP_DATA = {
-  exchange: 'c1.0', connection: 'c1', state: 'complete', reason: null, role: 'client', method: 'POST',
+  exchange: 'c1.0', connection: 'c1', state: 'complete', reason: null, pairing: 'proven', role: 'client', method: 'POST',
   url: 'https://api.example.com/v1/messages', path: '/v1/messages', host: 'api.example.com', http_version: '1.1',
   status: 200, status_text: 'OK', request_headers: { host: ['api.example.com'] }, request_header_list: [['Host', 'api.example.com']],
   response_headers: {}, response_header_list: [], request_body: '{"model":"m"}', request_body_encoding: 'utf8',

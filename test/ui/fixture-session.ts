@@ -279,7 +279,7 @@ function httpData(facts: HttpFacts): Record<string, unknown> {
   const url = new URL(facts.url);
   const map = (list: HttpFacts['requestHeaders']) => Object.fromEntries(list.map(([name, value]) => [name, [value]]));
   return {
-    exchange: facts.exchange, connection: facts.connection, state: 'complete', reason: null, role: 'client', method: facts.method, url: facts.url, path: url.pathname, host: url.host,
+    exchange: facts.exchange, connection: facts.connection, state: 'complete', reason: null, pairing: 'proven', role: 'client', method: facts.method, url: facts.url, path: url.pathname, host: url.host,
     http_version: '1.1', status: facts.status, status_text: facts.status === 200 ? 'OK' : '', request_headers: map(facts.requestHeaders), request_header_list: facts.requestHeaders,
     response_headers: map(facts.responseHeaders), response_header_list: facts.responseHeaders,
     request_body: facts.requestBody, request_body_encoding: 'utf8', request_body_bytes: facts.requestBody?.length ?? 0, request_body_truncated: false,

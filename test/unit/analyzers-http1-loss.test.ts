@@ -59,8 +59,14 @@ describe("traffic with Node's HTTP/1 server", { timeout: 240_000 }, () => {
   });
 });
 
-/** A client that has up to `depth` requests without a response; each message is one record. */
+/** A client that has up to `depth` requests without a response. */
 function pipelined(random: Random, depth: number): TrafficRecord[] {
+  return talk(random, (_random, asked, answered) => asked - answered < depth && (asked === answered || random(2) === 0));
+}
+
+/** 40 exchanges, a record for each message. */
+function talk(random: Random, client: Client): TrafficRecord[] {
+  const turn = { left: 0 };
   const records: TrafficRecord[] = [];
   const position = { read: 0, write: 0 };
   const put = (direction: 'read' | 'write', text: string): void => {
@@ -69,7 +75,7 @@ function pipelined(random: Random, depth: number): TrafficRecord[] {
     position[direction] += bytes.length;
   };
   for (let asked = 0, answered = 0; answered < 40;) {
-    if (asked < 40 && asked - answered < depth && (asked === answered || random(2) === 0)) put('write', `GET /r/${asked++} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    if (asked < 40 && client(random, asked, answered, turn)) put('write', `GET /r/${asked++} HTTP/1.1\r\nHost: a\r\n\r\n`);
     else put('read', `HTTP/1.1 200 OK\r\nX-Id: ${answered++}\r\nContent-Length: 2\r\n\r\nok`);
   }
   return records;
@@ -88,6 +94,59 @@ describe('a request that is lost whole', () => {
       complete += found.filter((one) => one['state'] === 'complete').length;
     }
     expect(complete).toBeGreaterThan(depth === 1 ? 300 * 36 : 300);
+  });
+});
+
+/** When a client asks, by how many requests it has sent and how many answers it has; `turn` is its own to use. */
+type Client = (random: Random, asked: number, answered: number, turn: { left: number }) => boolean;
+
+const CLIENTS: Readonly<Record<string, Client>> = {
+  'one at a time': (_random, asked, answered) => asked === answered,
+  'in turns': (random, asked, answered, turn) => {
+    if (asked === answered) turn.left = 1 + random(4);
+    return turn.left-- > 0;
+  },
+  'two at all times': (_random, asked, answered) => asked - answered < 2,
+  'up to eight': (random, asked, answered) => asked - answered < 8 && (asked === answered || random(2) === 0),
+  'one at a time, later four': (random, asked, answered) => asked === answered || (asked >= 20 && asked - answered < 4 && random(2) === 0),
+};
+
+const LOSSES: Readonly<Record<string, (records: readonly TrafficRecord[], random: Random) => readonly TrafficRecord[]>> = {
+  'three requests': (records, random) => run(records.filter(({ direction }) => direction === 'write'), 3, random),
+  'a response': (records, random) => run(records.filter(({ direction }) => direction === 'read'), 1, random),
+  'three responses': (records, random) => run(records.filter(({ direction }) => direction === 'read'), 3, random),
+  'nine messages of both': (records, random) => run(records, 9, random),
+  'one of twelve': (records, random) => records.filter(() => random(12) === 0),
+};
+
+function run(records: readonly TrafficRecord[], count: number, random: Random): readonly TrafficRecord[] {
+  const first = random(3) === 0 ? 0 : random(records.length);
+  return records.slice(first, first + count);
+}
+
+describe.each(Object.keys(CLIENTS))('a client that asks %s', (name) => {
+  it.each(Object.keys(LOSSES))('%s lost: what is not proven says so', (lossName) => {
+    let proven = 0;
+    let inferred = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const random = generator(seed);
+      const records = talk(random, CLIENTS[name] as Client);
+      const lost = new Set(LOSSES[lossName]?.(records, random));
+      const first = records.findIndex((record) => lost.has(record));
+      for (const one of exchangesOf(records.filter((record) => !lost.has(record)))) {
+        const isPair = one['method'] !== 'UNKNOWN' && one['status'] !== null;
+        expect(one['pairing'] !== null, `seed ${seed}`).toBe(isPair);
+        if (!isPair) continue;
+        if (one['pairing'] === 'proven') expect(isRightPair(one), `seed ${seed}: ${String(one['path'])}`).toBe(true);
+        // Whole before anything was lost.
+        const end = records.findLastIndex(({ bytes }) => bytes.includes(`X-Id: ${pathNumber(one)}\r`));
+        if (first === -1 || end < first) expect(one['pairing'], `seed ${seed}: ${String(one['path'])}`).toBe('proven');
+        if (one['pairing'] === 'proven') proven++;
+        else inferred++;
+      }
+    }
+    expect(proven).toBeGreaterThan(60);
+    expect(inferred).toBeGreaterThan(name === 'one at a time' ? 600 : 0);
   });
 });
 
