@@ -19,7 +19,7 @@ import { type PipeUse, type Pipes, createPipes } from './jsonrpc/pipes.ts';
 
 const COUNTERS = [
   'calls', 'calls_aborted', 'calls_evicted', 'notifications', 'replies', 'replies_unpaired', 'heard_twice',
-  'streams_evicted', 'messages_too_long', 'messages_cut', 'messages_malformed', 'secrets_unlisted',
+  'streams_evicted', 'pipes_forgotten', 'messages_too_long', 'messages_cut', 'messages_malformed', 'secrets_unlisted',
 ] as const;
 export type McpCounters = Counters<(typeof COUNTERS)[number]>;
 
@@ -27,7 +27,7 @@ export function createMcpCounters(): McpCounters {
   return new Counters(COUNTERS);
 }
 
-type LimitName = 'mcpStreams' | 'mcpMessageBytes' | 'mcpCallsPerProcess' | 'mcpTextCharacters';
+type LimitName = 'mcpStreams' | 'mcpMessageBytes' | 'mcpCallsPerProcess' | 'mcpPipesPerProcess' | 'mcpTextCharacters';
 export type McpLimits = { readonly [Name in LimitName]: number };
 
 export interface McpOptions {
@@ -155,7 +155,7 @@ function takeText(state: State, { event, use }: Stream, bytes: Buffer, framing: 
   const messages = parseMessages(text);
   if (messages.length === 0) environment.counters.add('messages_malformed');
   let end = ends.get(event.process);
-  if (end === undefined) ends.set(event.process, end = createProcessEnd());
+  if (end === undefined) ends.set(event.process, end = createProcessEnd(environment));
   const { pid, comm, process, session, timestamp, data } = event;
   // Who is first to hear tells, though another may have its reply earlier.
   environment.pipes.tells(use.pipe, event.process);

@@ -206,16 +206,23 @@ export interface McpData extends Masked {
   readonly target: string;
   /** The process at its other end, traced or not; null where it is not known. */
   readonly peer: McpPeer | null;
+  /** A number that JavaScript has not is told as its text. */
   readonly id: string | number | null;
   readonly method: string | null;
   /** JSON. */
   readonly params: string | null;
   readonly result: string | null;
-  readonly error: { readonly code: number; readonly message: string } | null;
+  /** An error of another form is JSON, as `message`. */
+  readonly error: { readonly code: number | null; readonly message: string } | null;
   readonly truncated: boolean;
-  /** `aborted`: no reply came. */
+  /** `aborted`: no reply came, or the call was cancelled first. */
   readonly state: ExchangeState;
   readonly reason: string | null;
+  /**
+   * How a reply is known to be to its request: `proven`, the same process is at the other end of both pipes, or they are one socket;
+   * `inferred`, by its id alone. null where there are not both.
+   */
+  readonly pairing: 'proven' | 'inferred' | null;
   /** Request to reply. */
   readonly latency_ms: number | null;
 }

@@ -192,8 +192,8 @@ const mcp = z.object({
   kind: z.enum(['call', 'notification', 'reply']), call: z.string(), framing: z.enum(['line', 'content-length']), role: z.enum(['client', 'server']),
   target: z.string(), peer: z.object({ pid: count, comm: z.string(), process: key.nullable(), evidence: z.enum(['used', 'held']).default('used') }).nullable(),
   id: z.union([z.string(), z.number()]).nullable(), method: z.string().nullable(), params: z.string().nullable(), result: z.string().nullable(),
-  error: z.object({ code: z.number(), message: z.string() }).nullable(), truncated: z.boolean(),
-  state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), latency_ms: z.number().nullable(), ...masked,
+  error: z.object({ code: z.number().nullable(), message: z.string() }).nullable(), truncated: z.boolean(),
+  state: z.enum(['complete', 'aborted', 'partial']), reason: z.string().nullable(), pairing: z.enum(['proven', 'inferred']).nullable().default(null), latency_ms: z.number().nullable(), ...masked,
 }) satisfies z.ZodType<McpData>;
 
 const system = z.object({

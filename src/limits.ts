@@ -166,6 +166,8 @@ export const LIMITS = {
   eventSecrets: 32,
   /** Requests of one process without a reply so far; the oldest is told as aborted and counted. */
   mcpCallsPerProcess: 256,
+  /** Pipes and directions of one process of which it is known who answers whom, two for each server; the longest unused is forgotten and counted. */
+  mcpPipesPerProcess: 128,
   /** Characters kept of a call's parameters and of its result; more is marked. */
   mcpTextCharacters: 256 * KIB,
   /** One event of an SSE stream. */

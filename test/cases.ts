@@ -11,6 +11,7 @@
  *     ```write messages    lines of WebSocket frames, as `messages.ts` reads them
  *     ```read gap=100     100 bytes of that direction are lost before it; `at=100`: it begins there
  *     ```write less=9     of stdio: 9 bytes more were in the call, and are lost
+ *     ```write pipe=3 peer=30 process=10    of stdio: to pipe:[3], at whose other end is process 30, by process 10
  *     ```close            the connection is freed; of stdio: the process ends
  *     ```close reset=peer ended=read    it was reset, after the other side had ended that direction
  *     ```options {"limits": {"httpBodyBytes": 10}}
@@ -34,6 +35,9 @@ export interface Block {
   readonly gap: number;
   readonly less: number;
   readonly at: number | null;
+  readonly pipe?: number | null;
+  readonly peer?: number | null;
+  readonly process?: number | null;
   readonly reset?: ConnectionReset;
 }
 
@@ -68,7 +72,7 @@ function parseCase(section: string, file: string): Case {
     else if (kind === 'options') options = JSON.parse(body);
     else if (kind === 'stream') blocks.push(...streamBlocks(unescape(body)));
     else if (kind === 'write' || kind === 'read' || kind === 'close') {
-      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), less: Number(option(info, 'less') ?? 0), at: startOf(info), ...resetOf(info) });
+      blocks.push({ kind, bytes: bytesOf(info, body), gap: Number(option(info, 'gap') ?? 0), less: Number(option(info, 'less') ?? 0), at: numberOf(info, 'at'), pipe: numberOf(info, 'pipe'), peer: numberOf(info, 'peer'), process: numberOf(info, 'process'), ...resetOf(info) });
     } else throw new Error(`${name}: block of unknown kind ${kind}`);
   }
   if (expected === undefined || blocks.length === 0) throw new Error(`${name}: needs input and a json block`);
@@ -91,9 +95,9 @@ function option(info: string, key: string): string | undefined {
   return new RegExp(`\\b${key}=(\\d+)`).exec(info)?.[1];
 }
 
-function startOf(info: string): number | null {
-  const at = option(info, 'at');
-  return at === undefined ? null : Number(at);
+function numberOf(info: string, key: string): number | null {
+  const value = option(info, key);
+  return value === undefined ? null : Number(value);
 }
 
 function streamBlocks(body: Buffer): Block[] {

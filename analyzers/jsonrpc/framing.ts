@@ -8,8 +8,12 @@
  */
 const LF = 0x0a;
 const CR = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
 const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
+/** Of a byte order mark, which some write before the first line. */
+const MARK_BYTES: ReadonlySet<number> = new Set([0xef, 0xbb, 0xbf]);
 const MARK = Buffer.from('"jsonrpc"');
 const LENGTH_HEAD = /^content-length:[ \t]{0,16}(\d{1,10})[ \t]{0,16}$/i;
 /** Longer than any line of such a head. */
@@ -28,8 +32,8 @@ export interface FramingHandler {
 export interface MessageReader {
   readonly limitBytes: number;
   readonly handler: FramingHandler;
-  /** What is being read: a line, a head's other lines, the body after it, or nothing up to the next line. */
-  place: 'line' | 'head' | 'body' | 'skip';
+  /** What is being read: a line, one that began with white space, a head's other lines, the body after it, or nothing up to the next line. */
+  place: 'line' | 'indented' | 'head' | 'body' | 'skip';
   bodyBytes: number;
   gathered: Buffer;
   length: number;
@@ -50,22 +54,32 @@ export function breakMessages(reader: MessageReader): void {
   reader.place = 'skip';
 }
 
-function readLine(reader: MessageReader, bytes: Buffer, at: number): number {
-  const newline = bytes.indexOf(LF, at);
+function readLine(reader: MessageReader, bytes: Buffer, start: number): number {
+  const newline = bytes.indexOf(LF, start);
   const end = newline === -1 ? bytes.length : newline;
-  if (reader.place !== 'skip') {
-    // A line that cannot be a message need not be kept.
-    if (reader.length === 0 && end > at && reader.place === 'line' && !couldStart(bytes[at] as number)) reader.place = 'skip';
-    else gather(reader, bytes, at, end);
-  }
+  const at = reader.length === 0 && (reader.place === 'line' || reader.place === 'indented') ? beginLine(reader, bytes, start, end) : start;
+  if (reader.place !== 'skip') gather(reader, bytes, at, end);
   if (newline === -1) return bytes.length;
   endLine(reader);
   return newline + 1;
 }
 
-/** `{`, `[`, or a letter of Content-Length. */
-function couldStart(byte: number): boolean {
-  return byte === OPEN_BRACE || byte === OPEN_BRACKET || (byte | 0x20) === 0x63;
+/** Where the line begins after its white space. One that cannot be a message need not be kept. */
+function beginLine(reader: MessageReader, bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && isBlank(bytes[at] as number)) at++;
+  if (at > start) reader.place = 'indented';
+  if (at < end && !couldStart(bytes[at] as number, reader.place === 'line')) reader.place = 'skip';
+  return at;
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB || MARK_BYTES.has(byte);
+}
+
+/** `{`, `[`, or a letter of Content-Length, which has no white space before it. */
+function couldStart(byte: number, isAtMargin: boolean): boolean {
+  return byte === OPEN_BRACE || byte === OPEN_BRACKET || (isAtMargin && (byte | 0x20) === 0x63);
 }
 
 function endLine(reader: MessageReader): void {
@@ -77,7 +91,7 @@ function endLine(reader: MessageReader): void {
     return;
   }
   reader.place = 'line';
-  if (place === 'line' && line.length > 0) takeLine(reader, line);
+  if (place !== 'skip' && line.length > 0) takeLine(reader, line);
   forget(reader);
 }
 

@@ -24,6 +24,8 @@ export interface Pipes {
   tells(pipe: string, process: ProcessKey | null): boolean;
   /** The process at the other end of what some events used: one that was seen to use it, else one that held it. */
   peerOf(uses: readonly PipeUse[]): McpPeer | null;
+  /** Names of all those processes: who was seen to use it, else who held it. */
+  namesAt(use: PipeUse): ReadonlySet<string>;
   forget(): void;
 }
 
@@ -49,6 +51,12 @@ export function createPipes(limit: number): Pipes {
       const seen = uses.flatMap(({ other }) => (other === null ? [] : users.get(other) ?? []));
       const told = uses.flatMap(({ peers }) => peers);
       return told.find(({ evidence }) => evidence === 'used') ?? seen[0] ?? told[0] ?? null;
+    },
+    namesAt({ other, peers }) {
+      const seen = other === null ? undefined : users.get(other);
+      const all = seen === undefined ? peers : [...peers, seen];
+      const used = all.filter(({ evidence }) => evidence === 'used');
+      return new Set((used.length > 0 ? used : all).map(({ process, pid }) => process ?? String(pid)));
     },
     forget() {
       users.clear();

@@ -213,7 +213,7 @@ function describeMcp(data: McpData): string {
     data.id === null ? '' : `#${escapeText(String(data.id))}`,
     data.params === null ? '' : excerpt(data.params),
     data.result === null ? '' : `→ ${excerpt(data.result)}`,
-    data.error === null ? '' : `→ error ${data.error.code} ${excerpt(data.error.message)}`,
+    data.error === null ? '' : ['→ error', data.error.code ?? '', excerpt(data.error.message)].filter((part) => part !== '').join(' '),
     data.latency_ms === null ? '' : formatDuration(data.latency_ms),
     data.state === 'complete' ? '' : `(${data.state}${data.reason === null ? '' : `: ${escapeText(data.reason)}`})`,
   ];

@@ -110,7 +110,7 @@ export function everySource(): Event[] {
     }),
     eventOf('mcp', {
       kind: 'call', call: 'p/0', framing: 'line', role: 'client', target: 'pipe:[77]', peer: { pid: 9, comm: 'server', process: PROCESS, evidence: 'used' }, id: 1,
-      method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, latency_ms: 1.5,
+      method: 'tools/call', params: '{"name":"read"}', result: '{}', error: null, truncated: false, state: 'complete', reason: null, pairing: 'proven', latency_ms: 1.5,
     }),
     eventOf('system', {
       event: 'TREE', processes: 3, cpu_percent: 152.5, user_ms: 2900, system_ms: 150, rss_bytes: 123_457_536, threads: 14, interval_ms: 2000, over: ['cpu'],

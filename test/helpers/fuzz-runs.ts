@@ -95,7 +95,7 @@ export function runMcp(input: Buffer, random: Random): void {
     at += bytes.length;
   }
   const out: Event[] = [];
-  const limits = { mcpStreams: 3, mcpMessageBytes: MESSAGE_BYTES, mcpCallsPerProcess: CALLS, mcpTextCharacters: TEXT_CHARACTERS };
+  const limits = { mcpStreams: 3, mcpMessageBytes: MESSAGE_BYTES, mcpCallsPerProcess: CALLS, mcpPipesPerProcess: 2, mcpTextCharacters: TEXT_CHARACTERS };
   from(events).pipe(mcp({ nextId: () => 'e', limits, locateSecrets: random(2) === 0 ? locateSecrets : undefined })).subscribe((event) => out.push(event));
   const made = out.filter((event): event is McpEvent => event.source === 'mcp');
   if (out.length - made.length !== events.length) throw new Error(`${events.length} events came and ${out.length - made.length} left`);

@@ -28,6 +28,30 @@ server.stdin.close()
 sys.exit(server.wait())
 `;
 
+/** Asks two of them at once with the same ids, the second answers first. */
+const TWO_SERVERS = `
+import json, os, subprocess, sys
+def say(server, message):
+    server.stdin.write((json.dumps({'jsonrpc': '2.0', **message}) + '\\n').encode())
+    server.stdin.flush()
+servers = {name: subprocess.Popen(sys.argv[1:] + ['serve', 'line'], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for name in 'AB'}
+for name, server in servers.items():
+    say(server, {'id': 0, 'method': 'echo', 'params': {'text': name + ' 0'}})
+    say(server, {'method': 'flush'})
+    assert json.loads(server.stdout.readline())['result']['text'] == name + ' 0'
+for number in range(1, ${COUNT}):
+    for name, server in servers.items():
+        say(server, {'id': number, 'method': 'echo', 'params': {'text': '%s %d' % (name, number)}})
+for name in 'BA':
+    say(servers[name], {'method': 'flush'})
+    for number in reversed(range(1, ${COUNT})):
+        assert json.loads(servers[name].stdout.readline()) == {'jsonrpc': '2.0', 'id': number, 'result': {'text': '%s %d' % (name, number)}}
+open(os.environ['SEEN']).read()
+for server in servers.values():
+    server.stdin.close()
+    assert server.wait() == 0
+`;
+
 const CLIENTS = [
   ['lines over sockets', 'socket', 'line', [process.execPath, PAIR, 'ask', 'line', String(COUNT)]],
   ['lengths over sockets', 'socket', 'content-length', [process.execPath, PAIR, 'ask', 'content-length', String(COUNT)]],
@@ -76,5 +100,32 @@ describeKernel('JSON-RPC over stdio', () => {
         if (flags.length === 0) expect([...roles]).toEqual(['server']);
       });
     }
+  }
+
+  for (const [seen, flags, roles] of [
+    ['both ends seen', ['--all-fds'], null], ['the servers seen', [], ['server']], ['the client alone seen', ['--all-fds', '--no-follow'], ['client']],
+  ] as const) {
+    it(`one client of two servers, with equal ids, ${seen}`, async () => {
+      const file = dir.file('trace.jsonl');
+      const fifo = dir.file('seen');
+      execFileSync('mkfifo', [fifo]);
+      const command = ['/usr/bin/python3', '-S', '-c', TWO_SERVERS, process.execPath, PAIR];
+      const trace = startCli(['trace', '--no-hub', '-q', '-o', file, '--source', 'process,stdio,mcp', ...flags, '--', ...command], { env: { SEEN: fifo } });
+      // Two notifications to each server.
+      await waitFor('every call in the file', () => existsSync(file) && readFileSync(file, 'utf8').split('"source":"mcp"').length - 1 >= 2 * COUNT + 4);
+      writeFileSync(fifo, 'seen\n');
+      const result = await trace.result;
+      expect(result, result.stderr).toMatchObject({ code: 0 });
+      expect(result.stderr).toContain('nothing lost');
+      const told = ofSource(readEvents(file), 'mcp');
+      const calls = told.filter(({ data }) => data['kind'] === 'call').map(({ data }) => data);
+      const texts = ['A', 'B'].flatMap((name) => Array.from({ length: COUNT }, (_, number) => `{"text":"${name} ${number}"}`));
+      expect(calls.map(({ params }) => params).toSorted()).toEqual(texts.toSorted());
+      for (const call of calls) expect(call).toMatchObject({ result: call['params'], state: 'complete', reason: null, error: null });
+      expect(told.filter(({ data }) => data['kind'] !== 'call').map(({ data }) => data['method'])).toEqual(['flush', 'flush', 'flush', 'flush']);
+      if (roles !== null) expect([...new Set(told.map(({ data }) => data['role']))]).toEqual(roles);
+      // Who is at the other ends of a client that is seen alone was looked for in /proc, if there was time.
+      if (seen === 'both ends seen') expect([...new Set(calls.map(({ pairing }) => pairing))]).toEqual(['proven']);
+    });
   }
 });
