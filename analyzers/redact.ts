@@ -4,7 +4,7 @@
  *
  * Live, `http`, `sse` and `websocket` events and raw `tls` chunks come masked from the http
  * analyzer, by `locateSecrets`; this operator masks command lines, lines of shells, paths and stdio, whose
- * chunks wait for the end of their line (`redact/stdio.ts`). A
+ * chunks wait where a secret may go on (`redact/stdio.ts`). A
  * replay asks it to mask derived events too, because their capture may have been
  * made without redaction.
  */
@@ -16,13 +16,13 @@ import { optionBefore, rangesInArgument } from './redact/arguments.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
 import { createSecretLocator, locateSecrets, rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
 import { type Fingerprint, type MarkOptions, joinMarks, marksIn } from './redact/marks.ts';
-import { type StdioLimits, type StdioSecrets, createStdioSecrets } from './redact/stdio.ts';
+import { STDIO_COUNTERS, type StdioLimits, type StdioSecrets, TICKS, createStdioSecrets } from './redact/stdio.ts';
 
 export { maskCommand } from './redact/arguments.ts';
 export { createSecretLocator, locateSecrets } from './redact/locate.ts';
 export type { Fingerprint } from './redact/marks.ts';
 
-const COUNTERS = ['masked_events', 'masked_secrets', 'secrets_unlisted', 'stdio_lines_forgotten', 'stdio_held_full'] as const;
+const COUNTERS = ['masked_events', 'masked_secrets', 'secrets_unlisted', ...STDIO_COUNTERS] as const;
 export type RedactCounters = Counters<(typeof COUNTERS)[number]>;
 
 export function createRedactCounters(): RedactCounters {
@@ -56,7 +56,7 @@ export function redact(options: RedactOptions): MonoTypeOperatorFunction<Event> 
         subscriber.next(mask.named(event, marks));
       },
     });
-    const timer = ticking(options.scheduler, limits.stdioHeldMs / 2, stdio);
+    const timer = ticking(options.scheduler, limits.stdioHeldMs / TICKS, stdio);
     subscriber.add(() => timer.stop());
     subscriber.add(source.subscribe({
       next(event) {
@@ -66,7 +66,7 @@ export function redact(options: RedactOptions): MonoTypeOperatorFunction<Event> 
           timer.start();
           return;
         }
-        if (event.source === 'process' && event.data.event === 'EXIT') stdio.endProcess(event.process);
+        if (event.source === 'process' && event.data.event === 'EXIT') stdio.endProcess(event.process ?? event.pid);
         subscriber.next(mask.event(event));
       },
       error(cause: unknown) {

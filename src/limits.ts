@@ -155,13 +155,18 @@ export const LIMITS = {
   /** One JSON-RPC message; a tool may return a whole file. A longer one is passed over and counted. */
   mcpMessageBytes: 4 * MIB,
   /**
-   * Chunks of stdio wait for the end of their line, in which a secret may go on: so many lines, so many bytes of one
-   * and of all, and so long, as the page promises half a second in all. What a line over its bytes goes on with is still looked at.
+   * Lines of stdio that are not over; the oldest is forgotten and counted. Chunks that end in what may be the beginning of a
+   * secret wait for what comes next: so many bytes of a line, and of all with what each chunk takes. At either they leave, masked from there on.
    */
   stdioOpenLines: 4096,
   stdioLineBytes: 64 * KIB,
   stdioHeldBytes: 16 * MIB,
+  /**
+   * How long they wait: for the rest of the first letters of a prefix shortly, as the page promises half a second in all. For that of what
+   * is a key so far longer: a model streams one of 100 characters in some 30 pieces, 20 to 200 ms apart. At it the rest is masked as it comes, and counted where nothing would have been.
+   */
   stdioHeldMs: 100,
+  stdioKeyHeldMs: 5000,
   /** Names of secrets that one event lists; what is masked beyond that is counted. */
   eventSecrets: 32,
   /** Requests of one process without a reply so far; the oldest is told as aborted and counted. */

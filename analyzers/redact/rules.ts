@@ -3,39 +3,68 @@
  * `find.ts` says where the value of a name starts and ends.
  */
 
+export const WORD_BORDER = /\b/;
+
 /** What the name of a secret ends with; `tokens` (a number) is not `token`. */
 export const NAME =
   '(?:(?:api|access|secret|private|auth|signing|account|subscription|encryption|master|shared)[-_]?key(?:[-_]?id)?' +
   '|secret|token|passwd|password|passphrase|credentials?|authorization|(?:set-)?cookie2?|[-_](?:pass|auth))';
 
+/** A key of a known shape. */
+export interface Shape {
+  readonly kind: string;
+  /** What it begins with, by which it is known before it is whole: letters and sets of them. */
+  readonly opening: RegExp;
+  readonly rest: RegExp;
+  /** Of a rest that is too short so far: as `rest`, but to the end of the text. Without it as many as `rest` needs, less one. */
+  readonly open?: RegExp;
+  /** What stands before it. */
+  readonly border?: RegExp;
+  /** All of it. */
+  readonly pattern: RegExp;
+}
+
 /**
  * Shapes of keys, by who gives them out. Each takes the whole run of its characters, so that nothing of a longer
  * token stays; a key that fits two is of the first.
  */
-export const SHAPES: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
+const KEYS: readonly Omit<Shape, 'pattern'>[] = [
   // Keys of model providers.
-  { kind: 'anthropic', pattern: /\bsk-ant-[\w-]{4,}/ },
-  { kind: 'openai', pattern: /\bsk-[\w-]{16,}/ },
-  { kind: 'google', pattern: /\bAIza[\w-]{30,}|\bya29\.[\w.-]{16,}|\bGOCSPX-[\w-]{16,}|\b1\/\/0(?<![/]1\/\/0)[\w-]{24,}/ },
-  { kind: 'huggingface', pattern: /\bhf_[\w-]{20,}/ },
-  { kind: 'groq', pattern: /\bgsk_[\w-]{20,}/ },
-  { kind: 'xai', pattern: /\bxai-[\w-]{20,}/ },
-  { kind: 'perplexity', pattern: /\bpplx-[\w-]{20,}/ },
-  { kind: 'replicate', pattern: /\br8_[\w-]{24,}/ },
+  { kind: 'anthropic', opening: /sk-ant-/, rest: /[\w-]{4,}/ },
+  { kind: 'openai', opening: /sk-/, rest: /[\w-]{16,}/ },
+  { kind: 'google', opening: /AIza/, rest: /[\w-]{30,}/ },
+  { kind: 'google', opening: /ya29\./, rest: /[\w.-]{16,}/ },
+  { kind: 'google', opening: /GOCSPX-/, rest: /[\w-]{16,}/ },
+  { kind: 'google', opening: /1\/\/0/, rest: /(?<![/]1\/\/0)[\w-]{24,}/ },
+  { kind: 'huggingface', opening: /hf_/, rest: /[\w-]{20,}/ },
+  { kind: 'groq', opening: /gsk_/, rest: /[\w-]{20,}/ },
+  { kind: 'xai', opening: /xai-/, rest: /[\w-]{20,}/ },
+  { kind: 'perplexity', opening: /pplx-/, rest: /[\w-]{20,}/ },
+  { kind: 'replicate', opening: /r8_/, rest: /[\w-]{24,}/ },
   // Of code hosts, registries, clouds, chat, payment, mail.
-  { kind: 'github', pattern: /\bgh[opsur]_[\w-]{16,}|\bgithub_pat_[\w-]{16,}/ },
-  { kind: 'gitlab', pattern: /\bglpat-[\w-]{16,}/ },
-  { kind: 'npm', pattern: /\bnpm_[\w-]{30,}/ },
-  { kind: 'pypi', pattern: /\bpypi-[\w-]{30,}/ },
-  { kind: 'aws', pattern: /\bA[KS]IA[A-Z0-9]{16}[\w-]*/ },
-  { kind: 'digitalocean', pattern: /\bdo[opr]_v1_[\w-]{30,}/ },
-  { kind: 'slack', pattern: /\bxox[a-z]-[\w-]{8,}|\bxoxe\.xox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}/ },
-  { kind: 'stripe', pattern: /\b[rs]k_(?:live|test)_[\w-]{16,}|\bwhsec_[\w+/=-]{16,}/ },
-  { kind: 'sendgrid', pattern: /\bSG\.[\w-]{16,}\.[\w-]{16,}/ },
-  { kind: 'age', pattern: /\bAGE-SECRET-KEY-1[\w-]{20,}/ },
+  { kind: 'github', opening: /gh[opsur]_/, rest: /[\w-]{16,}/ },
+  { kind: 'github', opening: /github_pat_/, rest: /[\w-]{16,}/ },
+  { kind: 'gitlab', opening: /glpat-/, rest: /[\w-]{16,}/ },
+  { kind: 'npm', opening: /npm_/, rest: /[\w-]{30,}/ },
+  { kind: 'pypi', opening: /pypi-/, rest: /[\w-]{30,}/ },
+  { kind: 'aws', opening: /A[KS]IA/, rest: /[A-Z0-9]{16}[\w-]*/, open: /[A-Z0-9]{0,15}/ },
+  { kind: 'digitalocean', opening: /do[opr]_v1_/, rest: /[\w-]{30,}/ },
+  { kind: 'slack', opening: /xox[a-z]-/, rest: /[\w-]{8,}/ },
+  { kind: 'slack', opening: /xoxe\.xox[a-z]-/, rest: /[\w-]{8,}/ },
+  { kind: 'slack', opening: /xapp-/, rest: /[\w-]{8,}/ },
+  { kind: 'stripe', opening: /[rs]k_live_/, rest: /[\w-]{16,}/ },
+  { kind: 'stripe', opening: /[rs]k_test_/, rest: /[\w-]{16,}/ },
+  { kind: 'stripe', opening: /whsec_/, rest: /[\w+/=-]{16,}/ },
+  { kind: 'sendgrid', opening: /SG\./, rest: /[\w-]{16,}\.[\w-]{16,}/, open: /[\w-]*(?:\.[\w-]{0,15})?/ },
+  { kind: 'age', opening: /AGE-SECRET-KEY-1/, rest: /[\w-]{20,}/ },
   // A signed token (RFC 7519).
-  { kind: 'jwt', pattern: /(?<![\w-])eyJ[\w-]{8,}\.[\w.-]{8,}/ },
+  { kind: 'jwt', border: /(?<![\w-])/, opening: /eyJ/, rest: /[\w-]{8,}\.[\w.-]{8,}/, open: /[\w-]*(?:\.[\w.-]{0,7})?/ },
 ];
+
+export const SHAPES: readonly Shape[] = KEYS.map((key) => {
+  const { border = WORD_BORDER, opening, rest } = key;
+  return { ...key, pattern: new RegExp(border.source + opening.source + rest.source) };
+});
 
 /** A value that is secret as a whole because of its header's name. */
 const SECRET_HEADER =

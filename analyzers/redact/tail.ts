@@ -19,3 +19,18 @@ export function tailOf(text: Buffer, length: number, ranges: readonly Range[]): 
   // Its own bytes: a view would keep the whole text alive.
   return start >= length ? NOTHING : Buffer.from(text.subarray(start, length));
 }
+
+/**
+ * The same of a stream whose beginnings of secrets are known: what may stand before the first byte of one, so that no
+ * more is read again with every small call. The longest is `login NAME password `, of ~/.netrc.
+ */
+const CONTEXT_BYTES = 320;
+
+/** `from`: where a secret begins that may go on, else the end of what has left. */
+export function contextOf(text: Buffer, length: number, from: number): Buffer {
+  const isOpen = from < length;
+  if (!isOpen && (length === 0 || text[length - 1] === LF)) return NOTHING;
+  const wanted = Math.max(0, Math.min(from, length) - CONTEXT_BYTES, length - TAIL_BYTES);
+  // With what ends the line before: the beginning of a line is not that of the text.
+  return Buffer.from(text.subarray(isOpen ? wanted : Math.max(wanted, text.lastIndexOf(LF, length - 1)), length));
+}

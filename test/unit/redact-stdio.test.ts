@@ -1,40 +1,19 @@
 /** Secrets in what programs write and read: over the borders of calls, whatever the split, and nothing else changed. */
-import { Subject, from } from 'rxjs';
+import { Subject } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, test } from 'vitest';
-import { createRedactCounters, redact } from '../../analyzers/redact.ts';
+import { redact } from '../../analyzers/redact.ts';
 import type { Event, StdioEvent } from '../../src/event.ts';
 import { createFingerprint } from '../../src/fingerprint.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { nanoseconds } from '../../src/time.ts';
-import { chunk, eventOf, everySource } from '../helpers/events.ts';
+import { everySource } from '../helpers/events.ts';
 import { generator } from '../helpers/random.ts';
+import { say, shown, textOf } from '../helpers/said.ts';
 import { KEY_BLOCK } from '../helpers/secrets.ts';
 
 const KEY = 'sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx_12-34';
 const STARS = '*'.repeat(KEY.length);
-
-interface Said {
-  readonly target?: string;
-  readonly timeMs?: number;
-  readonly process?: string;
-}
-
-function say(text: string | Buffer, { target = 'pipe:[1]', timeMs = 0, process = 'p' }: Said = {}): StdioEvent {
-  const event = eventOf('stdio', { fd: 1, role: 'stdout', target, peer_target: null, peers: [], ...chunk(Buffer.from(text)) } as const);
-  return { ...event, process, timestamp: nanoseconds(BigInt(timeMs) * 1_000_000n) };
-}
-
-function textOf(event: Event | undefined): string {
-  return event?.source === 'stdio' ? Buffer.from(event.data.payload).toString('latin1') : '';
-}
-
-function shown(events: readonly Event[], options: Partial<Parameters<typeof redact>[0]> = {}) {
-  const found: Event[] = [];
-  const counters = createRedactCounters();
-  from(events).pipe(redact({ enabled: true, counters, ...options })).subscribe((event) => found.push(event));
-  return { found, counters, texts: found.map(textOf) };
-}
 
 const TEXT = [
   'nothing here\n', `HOME=/root API_KEY=${KEY} PATH=/bin\n`, `{"api_key": "hunter2 hunter2", "text":"use ${KEY} é"}\n`, '$ ', `curl -H 'Authorization: Bearer abcdefghij'\n`,
@@ -119,44 +98,53 @@ describe('chunks of stdio', () => {
 });
 
 describe('a line that does not end', () => {
-  test('leaves after a while, and what comes then is read with it', () => {
-    const { texts } = shown([say(`password: "${KEY.slice(0, 20)}`), say('x', { target: 'pipe:[2]', timeMs: LIMITS.stdioHeldMs + 1 }), say(`${KEY.slice(20)} hunter2" end\n`, { timeMs: 500 })]);
+  test('leaves after a while where it ends in a secret, and what comes then is read with it', () => {
+    const later = LIMITS.stdioKeyHeldMs + 1;
+    const { texts } = shown([say(`password: "${KEY.slice(0, 20)}`), say('x', { target: 'pipe:[2]', timeMs: later }), say(`${KEY.slice(20)} hunter2" end\n`, { timeMs: later + 500 })]);
     expect(texts).toEqual([`password: "${'*'.repeat(20)}`, 'x', `${'*'.repeat(KEY.length - 20 + 8)}" end\n`]);
   });
 
-  test('leaves without any event, by the clock', () => {
+  test('leaves without any event, by the clock: the first letters of a prefix soon, what is recognised later', () => {
     const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
     scheduler.run(({ hot, expectObservable }) => {
-      const prompt = say('$ ');
-      const line = say('whole\n', { target: 'pipe:[2]' });
-      const events = hot('a 200ms b', { a: prompt, b: line });
-      expectObservable(events.pipe(redact({ enabled: true, scheduler }))).toBe('100ms a 100ms b', { a: prompt, b: line });
+      const letters = say('$ gh');
+      const key = say(`is ${KEY.slice(0, 8)}`, { target: 'pipe:[2]' });
+      const line = say('whole\n', { target: 'pipe:[3]' });
+      const masked = { ...key, data: { ...key.data, payload: Buffer.from('is sk-ant-*') } };
+      const events = hot('(ab) 200ms c', { a: letters, b: key, c: line });
+      // The last frame of (ab) is its first; it takes four.
+      expectObservable(events.pipe(redact({ enabled: true, scheduler }))).toBe('100ms a 103ms c 4795ms b', { a: letters, b: masked, c: line });
     });
   });
 
   test('leaves before its process ends, and with the last event', () => {
     const exit = { ...everySource().find((event) => event.source === 'process' && event.data.event === 'EXIT') as Event, process: 'p', timestamp: nanoseconds(1n) };
-    const { found } = shown([say('of p'), say('of q', { process: 'q', target: 'pipe:[2]' }), exit as Event]);
-    expect(found.map((event) => (event.source === 'stdio' ? textOf(event) : event.source))).toEqual(['of p', 'process', 'of q']);
+    const { found } = shown([say('p gh'), say('q gh', { process: 'q', target: 'pipe:[2]' }), exit as Event]);
+    expect(found.map((event) => (event.source === 'stdio' ? textOf(event) : event.source))).toEqual(['p gh', 'process', 'q gh']);
   });
 
   test('frees what it holds when nobody listens any more', () => {
     const input = new Subject<Event>();
     const seen: Event[] = [];
     const subscription = input.pipe(redact({ enabled: true })).subscribe((event) => seen.push(event));
-    input.next(say('half'));
+    input.next(say('half gh'));
     subscription.unsubscribe();
-    input.next(say(' a line\n'));
+    input.next(say('p_ and no line\n'));
     expect(seen).toEqual([]);
   });
 });
 
 describe('bounds', () => {
   test('of one line: it leaves in parts, and secrets over their borders are masked', () => {
-    const text = `${`filler ${KEY} `.repeat(40)}\n`;
+    const text = `token="${`filler ${KEY} `.repeat(40)}" and more\n`;
     const pieces = Array.from({ length: Math.ceil(text.length / 7) }, (_, i) => say(text.slice(i * 7, i * 7 + 7)));
-    const { texts } = shown(pieces, { limits: { stdioLineBytes: 500 } });
-    expect(texts.join('')).toBe(text.replaceAll(KEY, STARS));
+    const input = new Subject<Event>();
+    const seen: Event[] = [];
+    input.pipe(redact({ enabled: true, limits: { stdioLineBytes: 500 } })).subscribe((event) => seen.push(event));
+    for (const piece of pieces.slice(0, 100)) input.next(piece);
+    expect(seen.length).toBeGreaterThan(50);
+    for (const piece of pieces.slice(100)) input.next(piece);
+    expect(seen.map(textOf).join('')).toBe(`token="${'*'.repeat(text.length - 18)}" and more\n`);
   });
 
   test('of all lines together, and of their number: counted', () => {
@@ -168,10 +156,12 @@ describe('bounds', () => {
     for (const { texts } of [full, forgotten]) expect(texts).toEqual(many.map(() => `API_KEY=${STARS}`));
   });
 
-  test('a long line in small writes is read in linear time', () => {
-    // Anything quadratic takes minutes at this size and so meets the time limit of a test, on a busy machine and on a fast one.
-    const events = Array.from({ length: 200_000 }, () => say('token=a&'));
-    expect(shown(events).texts.every((text) => text === 'token=*&')).toBe(true);
+  // Anything quadratic takes minutes at this size and so meets the time limit of a test, on a busy machine and on a fast one.
+  test.each([
+    ['of many secrets', 'a&', 'token=a&', 'token=*&', 100_000], ['of one secret', '"', ' ', '*', 30_000], ['of beginnings', '', 'sk-', '***', 30_000],
+  ])('a long line in small writes is read in linear time: %s', (_, value, piece, masked, number) => {
+    const events = [say(`token=${value}`), ...Array.from({ length: number }, () => say(piece))];
+    expect(shown(events).texts.slice(1).every((text) => text === masked)).toBe(true);
   });
 });
 
