@@ -14,10 +14,10 @@ export interface WhereOptions {
   readonly counters: WhereCounters;
 }
 
-export type WhereCounters = Counters<'filtered_out'>;
+export type WhereCounters = Counters<'filtered_out' | 'chunks_filtered_out'>;
 
 export function createWhereCounters(): WhereCounters {
-  return new Counters(['filtered_out']);
+  return new Counters(['filtered_out', 'chunks_filtered_out']);
 }
 
 export function where({ where: wanted, exclude, counters }: WhereOptions): MonoTypeOperatorFunction<Event> {
@@ -28,6 +28,21 @@ export function where({ where: wanted, exclude, counters }: WhereOptions): MonoT
     if (ABOUT_US.has(event.source)) return true;
     const passes = needs.every((fits) => fits(event)) && !bars.some((fits) => fits(event));
     if (!passes) counters.add('filtered_out');
+    return passes;
+  });
+}
+
+/**
+ * Goes before all that reads: a chunk that is left out is missing to whatever it was part of, which is then partial, or is never told.
+ * What only says when a connection ends, and where it goes, stays.
+ */
+export function withoutChunks(exclude: readonly Expression[], counters: WhereCounters): MonoTypeOperatorFunction<Event> {
+  if (exclude.length === 0) return (events) => events;
+  const bars = exclude.map(compileWhere);
+  return filter((event) => {
+    if (event.source !== 'tls' || (event.data.event !== 'DATA' && event.data.event !== 'HANDSHAKE')) return true;
+    const passes = !bars.some((fits) => fits(event));
+    if (!passes) counters.add('chunks_filtered_out');
     return passes;
   });
 }

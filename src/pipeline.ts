@@ -9,7 +9,7 @@ import { createHttpCounters, http } from '../analyzers/http.ts';
 import { createMcpCounters, mcp } from '../analyzers/mcp.ts';
 import { createRedactCounters, createSecretLocator, redact } from '../analyzers/redact.ts';
 import { replayGate } from '../analyzers/replay-gate.ts';
-import { createWhereCounters, where } from '../analyzers/where.ts';
+import { createWhereCounters, where, withoutChunks } from '../analyzers/where.ts';
 import type { Expression } from '../analyzers/where/expression.ts';
 import type { Event, Source } from './event.ts';
 import { createFingerprint } from './fingerprint.ts';
@@ -30,6 +30,8 @@ export interface PipelineOptions {
   /** Filters that what reaches the sinks must fit, all of them, and filters of which it must fit none. */
   readonly where?: readonly Expression[];
   readonly exclude?: readonly Expression[];
+  /** Filters of which a chunk of TLS must fit none, or it is as if it had not been captured. */
+  readonly excludeChunk?: readonly Expression[];
   /** Lets `tls` chunks through to the sinks. */
   readonly raw: boolean;
   /** Of which traffic reaches the sinks; none: of all. */
@@ -92,6 +94,7 @@ function createAnalysis(options: PipelineOptions): Analysis {
   return {
     analyze: (events) =>
       events.pipe(
+        withoutChunks(options.excludeChunk ?? [], whereCounters),
         replayGate(recompute ?? new Set()),
         http({ nextId, raw, recorded, keepOpaque: !options.redact, isReplay: recompute !== undefined, counters: httpCounters, ...secrets, ...clock }),
         // A capture has its calls already: secrets over the borders of chunks are masked in those alone.

@@ -57,7 +57,7 @@ export function takeMessage(environment: McpEnvironment, end: ProcessEnd, heard:
       emit(environment, heard, { ...BLANK, method: message.method, params: message.params, kind: message.kind, number });
       return;
     case 'reply':
-      reply(environment, end, side, { ...message, heard, number });
+      takeReply(environment, end, side, { ...message, heard, number });
   }
 }
 
@@ -93,7 +93,7 @@ function cancel(environment: McpEnvironment, end: ProcessEnd, side: Side, idText
 
 type Reply = Extract<RpcMessage, { kind: 'reply' }> & { readonly heard: Heard; readonly number: number };
 
-function reply(environment: McpEnvironment, end: ProcessEnd, side: Side, message: Reply): void {
+function takeReply(environment: McpEnvironment, end: ProcessEnd, side: Side, message: Reply): void {
   const found = answered(end, side, message.idText);
   const why = typeof found === 'string' ? found : found.call.isCancelled ? 'its call was cancelled' : null;
   if (typeof found !== 'string') end.waiting.delete(keyOf(found.call.side, message.idText));

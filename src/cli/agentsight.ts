@@ -9,7 +9,8 @@
  * switch may be `--ssl=false` or `--ssl false`, and where AgentSight watches
  * every process for want of a choice, process 1 is traced.
  */
-import { translateHttpFilter, translateSslFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { translateHttpFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { translateSslFilter } from '../../analyzers/where/agentsight-ssl.ts';
 import { formatWhere } from '../../analyzers/where/explain.ts';
 import type { Source } from '../event.ts';
 import { DEFAULT_SOURCES } from '../values.ts';
@@ -217,8 +218,8 @@ function apply(rule: Rule, { inline, next }: Given, taken: Taken): boolean {
       taken.words.push(rule.to, `${inline ?? next ?? ''}M`);
       return inline === null;
     case 'filter': {
-      const { expression, traps } = rule.translate(inline ?? next ?? '');
-      taken.words.push('--exclude', formatWhere(expression));
+      const { expression, option, traps } = rule.translate(inline ?? next ?? '');
+      taken.words.push(option, formatWhere(expression));
       for (const trap of traps) taken.notices.add(trap);
       return inline === null;
     }

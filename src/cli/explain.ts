@@ -14,8 +14,8 @@ export function explain(filters: readonly string[], { httpFilter = [], sslFilter
   }
   const parts = [
     ...filters.map((text) => shown('events are kept where', parseWhere(text))),
-    ...translated.map(({ expression, traps }: Translation) => [
-      ...shown('events are left out where', expression), `  as ours: --exclude '${formatWhere(expression)}'`, ...traps.map((trap) => `  note: ${trap}`),
+    ...translated.map(({ expression, option, traps }: Translation) => [
+      ...shown(option === '--exclude' ? 'events are left out where' : 'chunks are left out, before anything is parsed of them, where', expression), `  as ours: ${option} '${formatWhere(expression)}'`, ...traps.map((trap) => `  note: ${trap}`),
     ]),
   ];
   process.stdout.write(`${parts.map((lines) => lines.join('\n')).join('\n\n')}\n`);

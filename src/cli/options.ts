@@ -3,7 +3,8 @@
  * out. The defaults are told here and set in config.ts, because a variable or
  * the config file may speak before they do.
  */
-import { translateHttpFilter, translateSslFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { translateHttpFilter, type Translation } from '../../analyzers/where/agentsight.ts';
+import { translateSslFilter } from '../../analyzers/where/agentsight-ssl.ts';
 import { parseWhere } from '../../analyzers/where/parse.ts';
 import { Option } from 'commander';
 import { AgentsightError } from '../errors.ts';
@@ -76,6 +77,7 @@ const excluded = valued('--exclude-source <list>', 'all but these (default: none
 const filters = [
   repeated('--where <filter>', "only events that it fits, as 'status >= 400 AND host ~ api'; repeatable, all must fit (see explain)", parseWhere),
   repeated('--exclude <filter>', 'no event that it fits; repeatable', parseWhere),
+  repeated('--exclude-chunk <filter>', 'no tls chunk that it fits, and nothing of what would be parsed of it; repeatable', parseWhere),
 ];
 
 const keep: OptionGroup = {

@@ -37,8 +37,8 @@ export async function runReplay(options: ReplayOptions): Promise<number> {
   const release = onEndingSignals(() => void runner.stop());
   try {
     if (url !== null) words.say(`live page: ${url}`);
-    const { sources, where, exclude, raw, redact } = options;
-    pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, where, exclude, raw, redact, recompute, recorded });
+    const { sources, where, exclude, excludeChunk, raw, redact } = options;
+    pipeline = runPipeline({ runner, sinks, nextId: identity.nextId, sources, where, exclude, excludeChunk, raw, redact, recompute, recorded });
     const totals = await pipeline.done;
     words.say(summaryLine({
       verb: 'replayed', durationMs: performance.now() - start, totals, stages: pipeline.stats(), output: options.output,

@@ -29,6 +29,8 @@ export interface OutputOptions {
   /** Filters that an event must fit, all of them, and filters of which it must fit none. */
   readonly where: readonly Expression[];
   readonly exclude: readonly Expression[];
+  /** Filters of which a chunk of TLS must fit none, or it is not read. */
+  readonly excludeChunk: readonly Expression[];
   /** Keep `tls` chunks. */
   readonly raw: boolean;
   readonly redact: boolean;
@@ -93,6 +95,7 @@ export interface OutputFlags {
   readonly excludeSource?: readonly Source[];
   readonly where?: readonly Expression[];
   readonly exclude?: readonly Expression[];
+  readonly excludeChunk?: readonly Expression[];
 }
 
 export interface ReplayFlags extends OutputFlags {
@@ -178,6 +181,7 @@ function outputOptions(flags: OutputFlags, { settings, user }: Invocation): Outp
     sources,
     where: flags.where ?? [],
     exclude: flags.exclude ?? [],
+    excludeChunk: flags.excludeChunk ?? [],
     raw: settings.raw,
     redact: settings.redact,
     port: settings.port,

@@ -38,8 +38,8 @@ export async function runTrace(options: TraceOptions): Promise<number> {
     onReaderGone: () => void runner.stop(),
   });
   try {
-    const { sources, where, exclude, raw, redact, selection: { ports } } = options;
-    pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, where, exclude, raw, ports, redact });
+    const { sources, where, exclude, excludeChunk, raw, redact, selection: { ports } } = options;
+    pipeline = runPipeline({ runner, sinks: outputs.sinks, nextId: identity.nextId, sources, where, exclude, excludeChunk, raw, ports, redact });
     return await trace({ options, words, runner, pipeline, suspects, url: outputs.url });
   } finally {
     outputs.close();
