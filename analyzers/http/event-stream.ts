@@ -11,6 +11,7 @@ import { type Block, type BlockSplitter, createBlockSplitter } from '../sse/bloc
 import { type SseFields, type SseParser, createSseParser, parseBlock } from '../sse/parser.ts';
 import type { Channel } from './channel.ts';
 import { joinMarks } from '../redact/marks.ts';
+import { createSpelling } from '../redact/spelled.ts';
 import { type Range, masked, secretsOf } from './mask.ts';
 
 /** The exchange that the stream belongs to. */
@@ -44,8 +45,17 @@ export function createEventStream(channel: Channel, owner: StreamOwner, onBlockR
     count: 0,
   };
 
+  const spelling = createSpelling(environment.locate);
+
+  function secretsIn(bytes: Buffer): readonly Range[] {
+    if (environment.locate === undefined) return NO_RANGES;
+    const own = environment.locate('body', bytes);
+    const spelled = spelling?.take(bytes, 'data') ?? NO_RANGES;
+    return spelled.length === 0 ? own : [...own, ...spelled];
+  }
+
   function readBlock(block: Block): void {
-    const ranges = environment.locate?.('body', block.bytes) ?? NO_RANGES;
+    const ranges = secretsIn(block.bytes);
     onBlockRead(ranges.length === 0 ? ranges : ranges.map((range) => ({ ...range, start: block.start + range.start, end: block.start + range.end })), block.end);
     if (block.kind === 'unfinished') environment.counters.add('sse_unfinished');
     if (block.kind === 'cut') environment.counters.add('sse_truncated');

@@ -17,6 +17,7 @@ import { decoderOf } from './decoding.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
 import { type Range, countMasked, fillRanges, masked, secretsOf } from './mask.ts';
 import { joinMarks } from '../redact/marks.ts';
+import { createSpelling } from '../redact/spelled.ts';
 import { addRest, tellsCoding } from './rest.ts';
 import { type WireMap, addPiece, createWireMap, eachWireRange, forgetBefore } from './wire-map.ts';
 
@@ -66,6 +67,7 @@ export interface MaskedFields {
 }
 
 const NO_TEXT: BodyText = { text: null, encoding: 'utf8' };
+const JSON_LINES = /^application\/(?:x-)?(?:ndjson|jsonl|jsonlines|json-seq)\b/i;
 const START_LINE = Buffer.from('\n');
 /** Two numbers of a wire map. */
 const PIECE_COST = 16;
@@ -263,6 +265,8 @@ function searchBody(channel: Channel, message: Message): void {
   channel.environment.counters.add('grpc_compressed', compressed.length);
   maskBody(channel, message, compressed);
   maskBody(channel, message, locate('body', keptBytes(message.body)));
+  // A line for each piece of an answer, as Ollama sends them.
+  if (type !== undefined && JSON_LINES.test(type)) maskBody(channel, message, createSpelling(locate)?.take(keptBytes(message.body), 'all') ?? []);
 }
 
 function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {

@@ -7,6 +7,7 @@ import { maskedStars, unmask } from '../websocket/mask.ts';
 import { type Body, appendBody, bodyText, countBytes, createBody, dropBytes, keepDecoded, keptBytes, ownBytes, releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
 import { joinMarks, withMarks } from '../redact/marks.ts';
+import type { Spelling } from '../redact/spelled.ts';
 import { countMasked, fillRanges, secretsOf } from './mask.ts';
 
 /** In raw mode: where bytes of the body are on the wire, one for each frame of it, or part of one after a gap. */
@@ -21,6 +22,7 @@ export interface Message {
   readonly opcode: number;
   readonly body: Body;
   readonly inflater: Inflater | null;
+  readonly spelling: Spelling | null;
   /** null where nothing of it can be masked on the wire. */
   readonly pieces: Piece[] | null;
   /** Wire position from which on its bytes wait for their masks; null: none do. */
@@ -40,10 +42,10 @@ const NAMES: Readonly<Record<number, WebsocketData['opcode']>> = {
   [OPCODE.text]: 'text', [OPCODE.binary]: 'binary', [OPCODE.close]: 'close', [OPCODE.ping]: 'ping', [OPCODE.pong]: 'pong',
 };
 
-export function createMessage(channel: Channel, direction: Direction, { opcode, position }: Frame, decoder: Inflater | null): Message {
+export function createMessage(channel: Channel, direction: Direction, { opcode, position }: Frame, { inflater: decoder, spelling }: Pick<Message, 'inflater' | 'spelling'>): Message {
   if (decoder !== null) inflater.beginMessage(decoder);
   return {
-    direction, opcode, body: createBody(), inflater: decoder,
+    direction, opcode, body: createBody(), inflater: decoder, spelling,
     pieces: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : [],
     heldFrom: decoder === null ? position : null, fragments: 0, fault: decoder?.fault ?? null, searched: false, secrets: [],
   };
@@ -127,7 +129,8 @@ function search(channel: Channel, message: Message): void {
   message.searched = true;
   message.heldFrom = null;
   if (locate === undefined || message.body.length === 0) return;
-  const ranges = locate('body', keptBytes(message.body));
+  const kept = keptBytes(message.body);
+  const ranges = [...locate('body', kept), ...message.spelling?.take(kept, 'all') ?? []];
   if (ranges.length === 0) return;
   message.secrets = joinMarks([], secretsOf(ranges), (count) => channel.environment.counters.add('secrets_unlisted', count));
   fillRanges(ownBytes(message.body), ranges);

@@ -10,6 +10,7 @@ import { type Inflater, close as closeInflater, createInflater } from '../websoc
 import type { Channel } from './channel.ts';
 import type { Exchange } from './exchange.ts';
 import type { Protocol } from './protocol.ts';
+import { type Spelling, createSpelling } from '../redact/spelled.ts';
 import { type Message, UNREADABLE, addPayload, createMessage, endMessage, missPayload, spoil } from './websocket-message.ts';
 
 interface Lane {
@@ -17,6 +18,8 @@ interface Lane {
   readonly reader: FrameReader;
   /** null where compression was not agreed on. */
   readonly inflater: Inflater | null;
+  /** What its texts spell together; null where no secret is to be hidden. */
+  readonly spelling: Spelling | null;
   /** A text or binary message between its first frame and its last. */
   message: Message | null;
   /** A control frame, which may come in between. */
@@ -58,6 +61,7 @@ export function createWebsocket(channel: Channel, { id, url, request, response }
     const lane: Lane = {
       direction, message: null, control: null, settled: 0,
       inflater: resets === undefined ? null : createInflater(channel.environment, resets),
+      spelling: createSpelling(channel.environment.locate),
       reader: createFrameReader(createHandler(() => websocket, () => lane), direction === client),
     };
     return lane;
@@ -112,7 +116,7 @@ function onFrame({ channel }: Websocket, lane: Lane, frame: Frame): string | nul
   const { opcode, rsv1 } = frame;
   if (isControl(opcode)) {
     if (rsv1) return 'compressed control frame';
-    lane.control = createMessage(channel, lane.direction, frame, null);
+    lane.control = createMessage(channel, lane.direction, frame, { inflater: null, spelling: null });
     lane.control.fragments = 1;
     return null;
   }
@@ -122,7 +126,7 @@ function onFrame({ channel }: Websocket, lane: Lane, frame: Frame): string | nul
   } else {
     if (lane.message !== null) return 'message inside of a message';
     if (rsv1 && lane.inflater === null) return 'compression was not agreed on';
-    lane.message = createMessage(channel, lane.direction, frame, rsv1 ? lane.inflater : null);
+    lane.message = createMessage(channel, lane.direction, frame, { inflater: rsv1 ? lane.inflater : null, spelling: frame.opcode === OPCODE.text ? lane.spelling : null });
   }
   lane.message.fragments++;
   return null;

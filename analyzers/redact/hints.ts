@@ -69,14 +69,13 @@ function hintOf(rule: Rule): Hints {
 
 export const HINT = Object.fromEntries(RULES.map((rule) => [rule, hintOf(rule)])) as Readonly<Record<Rule, Hints>>;
 
-export function hintsInBytes(bytes: Uint8Array): Hints {
-  const { length } = bytes;
+export function hintsInBytes(bytes: Uint8Array, from = 0, to = bytes.length): Hints {
   let hints = 0;
-  for (let at = 1; at < length; at += 2) {
+  for (let at = from + 1; at < to; at += 2) {
     const pair = PAIRS[(fold(bytes[at - 1] as number) << 7) | fold(bytes[at] as number)] as number;
     if (pair === 0) continue;
-    if (at + 1 < length) hints |= AFTER[(pair << 7) | fold(bytes[at + 1] as number)] as number;
-    if (at > 1) hints |= BEFORE[(pair << 7) | fold(bytes[at - 2] as number)] as number;
+    if (at + 1 < to) hints |= AFTER[(pair << 7) | fold(bytes[at + 1] as number)] as number;
+    if (at > from + 1) hints |= BEFORE[(pair << 7) | fold(bytes[at - 2] as number)] as number;
   }
   return hints;
 }

@@ -24,7 +24,7 @@ export function tailOf(text: Buffer, length: number, ranges: readonly Range[]): 
  * The same of a stream whose beginnings of secrets are known: what may stand before the first byte of one, so that no
  * more is read again with every small call. The longest is `login NAME password `, of ~/.netrc.
  */
-const CONTEXT_BYTES = 320;
+export const CONTEXT_BYTES = 320;
 
 /** `from`: where a secret begins that may go on, else the end of what has left. */
 export function contextOf(text: Buffer, length: number, from: number): Buffer {
