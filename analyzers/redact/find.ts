@@ -9,6 +9,7 @@
  * Linear: a repetition is bounded, or what it matched is not looked at again. A
  * range ends where its characters end, so that masked text has no further secrets.
  */
+import { OPTION_BORDER, PARAMETER_BORDER, bordered } from './border.ts';
 import { HINT, type Hints } from './hints.ts';
 import { AUTH_SCHEME, NAME, SHAPES } from './rules.ts';
 
@@ -18,27 +19,27 @@ export interface SecretRange {
 }
 
 /** All shapes in one pass: one each costs five times as much. */
-export const SHAPE = new RegExp(SHAPES.map(({ pattern }) => `(?:${pattern.source})`).join('|'), 'g');
+const SHAPE = new RegExp(SHAPES.map(({ pattern }) => `(?:${pattern.source})`).join('|'), 'g');
 /** A name, the quote after it as deep as JSON in JSON makes it, and its separator. */
 const NAMED = new RegExp(String.raw`(${NAME})(\\{0,15}["'])?([ \t]{0,8}(?:=>|[:=])[ \t]{0,8}|[ \t]{1,8}(?!-))`, 'gi');
 /** What stands before the name of a long option. */
-const OPTION_START = /(?:^|[\s"'])--[\w-]*$/;
+const OPTION_START = new RegExp(String.raw`${bordered(/--/, OPTION_BORDER)}[\w-]*$`);
 const OPTION_BYTES = 48;
 /** Case tells a variable from a column of a table: PRIMARY_KEY= but not primary_key=. */
 const VARIABLE = /[A-Z0-9]_(?:KEY|PWD)=/g;
 /** Names that are secret in a URL or a form though not in prose. */
-const PARAMETER = /(?:^|[?&;])(?:key|sig|signature|hmac|auth|pwd|pass|(?:php|asp|j)?sess(?:ion)?_?id|code(?==[\w%.~/+-]{20})|code_verifier|client_assertion|[Xx]-(?:[Aa]mz|[Gg]oog)-(?:[Ss]ignature|[Cc]redential))=/g;
+const PARAMETER = new RegExp(String.raw`${PARAMETER_BORDER}(?:key|sig|signature|hmac|auth|pwd|pass|(?:php|asp|j)?sess(?:ion)?_?id|code(?==[\w%.~/+-]{20})|code_verifier|client_assertion|[Xx]-(?:[Aa]mz|[Gg]oog)-(?:[Ss]ignature|[Cc]redential))=`, 'g');
 /** The path of an incoming web hook is all that it takes to use it. */
-const HOOK = /\bhooks\.slack\.com\/(?:services|workflows|triggers)\//g;
+const HOOK = /hooks\.slack\.com\/(?:services|workflows|triggers)\//g;
 /** The lines of ~/.netrc. */
-const NETRC = /\blogin[ \t]{1,8}[^\s]{1,256}\s{1,8}password[ \t]{1,8}/g;
+const NETRC = new RegExp(String.raw`${bordered(/login/)}[ \t]{1,8}[^\s]{1,256}\s{1,8}password[ \t]{1,8}`, 'g');
 /** Alone on its line, and no word: `aws_secret_access_key = wJalr…`, `password: hunter2!`. */
 const LINE_VALUE = /(?=[^\s]{0,512}[\d+/=!@#$%^&])[\w+/=~!@#$%^&*.-]{8,4096}(?=$|[\r\n\\"])/y;
 /** `-u me:hunter2` of curl. Digits on both sides are a user and a group, as of docker. */
-const USER_OPTION = /(?:^|[\s"'])(?:-u|--(?:proxy-)?user)[ \t=]{1,8}["']?(?!\d{1,10}:\d{1,10}(?:\s|$))[^\s:"'/@]{1,64}:(?=[^\s/])/g;
+const USER_OPTION = new RegExp(String.raw`${bordered(/(?:-u|--user|--proxy-user)/, OPTION_BORDER)}[ \t=]{1,8}["']?(?!\d{1,10}:\d{1,10}(?:\s|$))[^\s:"'/@]{1,64}:(?=[^\s/])`, 'g');
 const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
 /** Not `Basic authentication`: a credential has more than letters, or many of them. */
-const CREDENTIAL = /\b(?:Bearer|Basic)[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})/gi;
+const CREDENTIAL = new RegExp(String.raw`${bordered(/(?:Bearer|Basic)/)}[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})`, 'gi');
 const BEFORE_VALUE: readonly { readonly hint: Hints; readonly pattern: RegExp }[] = [
   { hint: HINT.variable, pattern: VARIABLE }, { hint: HINT.parameter, pattern: PARAMETER }, { hint: HINT.credential, pattern: CREDENTIAL },
   { hint: HINT.hook, pattern: HOOK }, { hint: HINT.netrc, pattern: NETRC }, { hint: HINT.userOption, pattern: USER_OPTION },
@@ -50,7 +51,7 @@ export const KEY_BLOCK_BYTES = 32_768;
 /** Header names that stand alone; any other is told by the dash before its last word. */
 const HEADER = /^(?:authorization|(?:set-)?cookie2?|api-?key)$/i;
 /** Where a value without quotes ends. */
-const BARE_END = /[\s"'`&;,<>(){}[\]\\|]/g;
+const BARE_END = /[\s\x1b"'`&;,<>(){}[\]\\|]/g;
 const COOKIE_END = /["'`\\\r\n]/g;
 const DOUBLE_OR_LINE = /["\r\n]/g;
 const SINGLE_OR_LINE = /['\r\n]/g;
@@ -103,8 +104,10 @@ function scan(text: string, hints: Hints): readonly SecretRange[] {
   return merge(text, found);
 }
 
-function findShapes(text: string, found: SecretRange[]): void {
+/** Keys of a known shape. */
+export function findShapes(text: string, found: SecretRange[] = []): readonly SecretRange[] {
   for (let match = firstOf(SHAPE, text); match !== null; match = SHAPE.exec(text)) found.push({ start: match.index, end: SHAPE.lastIndex });
+  return found;
 }
 
 function findUserInfo(text: string, found: SecretRange[]): void {

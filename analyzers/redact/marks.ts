@@ -4,7 +4,7 @@
  */
 import type { SecretMarks } from '../../src/event.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { type SecretRange, SHAPE } from './find.ts';
+import { type SecretRange, findShapes } from './find.ts';
 import { SHAPES } from './rules.ts';
 
 /** Gives the same short text for the same bytes, and nothing to find them by. */
@@ -19,7 +19,7 @@ const WHOLE_SHAPES = SHAPES.map(({ kind, pattern }) => ({ kind, pattern: new Reg
 const PLACES: readonly { readonly kind: string; readonly before: RegExp }[] = [
   { kind: 'private_key', before: /PRIVATE KEY(?: BLOCK)?-----$/ },
   { kind: 'slack', before: /hooks\.slack\.com\/[a-z]{1,12}\/$/ },
-  { kind: 'basic', before: /\bBasic[ \t]{1,8}$/i },
+  { kind: 'basic', before: /Basic[ \t]{1,8}$/i },
   { kind: 'password', before: /:\/\/[^\s/?#@]{0,40}:$/ },
 ];
 const PLACE_CHARACTERS = 48;
@@ -36,8 +36,8 @@ export interface MarkOptions {
 export function marksIn(text: string, { start, end }: SecretRange, { fingerprint, encoding }: MarkOptions): SecretMarks {
   const secret = text.slice(start, end);
   if (secret.length < LEAST_CHARACTERS || MASKED.test(secret)) return [];
-  const shapes = Array.from(secret.matchAll(SHAPE), ([key]) => `${shapeOf(key)}:${fingerprint(Buffer.from(key, encoding))}`);
-  if (shapes.length > 0) return shapes.slice(0, LIMITS.eventSecrets + 1);
+  const keys = findShapes(secret).map((range) => secret.slice(range.start, range.end));
+  if (keys.length > 0) return keys.slice(0, LIMITS.eventSecrets + 1).map((key) => `${shapeOf(key)}:${fingerprint(Buffer.from(key, encoding))}`);
   const before = text.slice(Math.max(0, start - PLACE_CHARACTERS), start);
   const kind = PLACES.find((place) => place.before.test(before))?.kind ?? 'named';
   const told = kind === 'private_key' ? secret.replaceAll(LINE_ENDS, '') : secret;

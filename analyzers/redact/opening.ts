@@ -6,8 +6,9 @@
  * Linear: what may be such a beginning is a run of certain characters, which is walked once, from its end.
  */
 import type { Range } from '../http/mask.ts';
+import { BORDER_BYTES, OPTION_BORDER, PARAMETER_BORDER, bordered } from './border.ts';
 import { HINT, hintsInBytes } from './hints.ts';
-import { NAME, SHAPES, WORD_BORDER, type Shape } from './rules.ts';
+import { NAME, SHAPES, type Shape } from './rules.ts';
 
 export interface Opening {
   /** What comes next may make a secret of all from here. */
@@ -22,8 +23,8 @@ export interface Opening {
 const RUN_BYTES = 4096;
 /** What may stand before a run: the longest is a name of several words and its separator. */
 const BEFORE_BYTES = 64;
-/** More than any prefix of a key has. */
-const PREFIX_BYTES = 20;
+/** More than any prefix of a key has, and what stands before it. */
+const PREFIX_BYTES = 20 + BORDER_BYTES;
 
 const KEY_RUN = bytesOf(/[\w.+/=-]/);
 const LINE_RUN = bytesOf(/[\w+/=~!@#$%^&*.-]/);
@@ -32,16 +33,16 @@ const CODE_RUN = bytesOf(/[\w%.~/+-]/);
 const URL_RUN = bytesOf(/[^\s/?#"'<>]/);
 const WHITE = bytesOf(/\s/);
 
-const FIRST_LETTERS = anyAtEnd(({ opening }) => firstLettersOf(opening));
-const KEY_OPENING = anyAtEnd((shape) => shape.opening.source + openOf(shape));
+const FIRST_LETTERS = anyAtEnd((shape) => bordered(firstLettersOf(shape), shape));
+const KEY_OPENING = anyAtEnd((shape) => bordered(shape.opening, shape) + openOf(shape));
 const PREFIX = new RegExp(`^(?:${SHAPES.map(({ opening }) => opening.source).join('|')})`);
 const AFTER_NAME = new RegExp(String.raw`${NAME}[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}$`, 'i');
-const AFTER_SCHEME = /\b(?:Bearer|Basic)[ \t]{1,8}$/i;
-const AFTER_CODE = /(?:^|[?&;])code=$/;
+const AFTER_SCHEME = new RegExp(String.raw`${bordered(/(?:Bearer|Basic)/)}[ \t]{1,8}$`, 'i');
+const AFTER_CODE = new RegExp(`${PARAMETER_BORDER}code=$`);
 /** With digits alone it is a port. */
 const USER_INFO = /^:\/\/[^\s/?#@:"'<>\\]{0,256}:(?:(\d{1,5})|[^\s/?#"'<>\\]{1,1024})$/;
 /** With digits alone it is a group. */
-const USER_DIGITS = /(?:^|[\s"'])(?:-u|--(?:proxy-)?user)[ \t=]{1,8}["']?\d{1,10}:\d{1,10}$/;
+const USER_DIGITS = new RegExp(String.raw`${bordered(/(?:-u|--user|--proxy-user)/, OPTION_BORDER)}[ \t=]{1,8}["']?\d{1,10}:\d{1,10}$`);
 
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -69,7 +70,7 @@ function joined(one: Opening | null, other: Opening | null): Opening | null {
 }
 
 function findKey(text: Buffer, end: number): Opening | null {
-  const from = Math.max(0, runStart(text, end, KEY_RUN) - 1);
+  const from = Math.max(0, runStart(text, end, KEY_RUN) - BORDER_BYTES);
   const run = text.subarray(from, end);
   if ((hintsInBytes(run) & HINT.shape) === 0) return null;
   const match = KEY_OPENING.exec(run.toString('latin1'));
@@ -144,13 +145,13 @@ function bytesOf(characters: RegExp): Uint8Array {
 }
 
 function anyAtEnd(sourceOf: (shape: Shape) => string): RegExp {
-  return new RegExp(`(?:${SHAPES.map((shape) => (shape.border ?? WORD_BORDER).source + sourceOf(shape)).join('|')})$`);
+  return new RegExp(`(?:${SHAPES.map(sourceOf).join('|')})$`);
 }
 
 /** One of them or more, but not the last. */
-function firstLettersOf(opening: RegExp): string {
+function firstLettersOf({ opening }: Shape): RegExp {
   const letters = opening.source.match(/\[[^\]]*\]|\\.|./g) ?? [];
-  return letters.slice(0, -1).reduceRight((rest, letter) => letter + (rest === '' ? '' : `(?:${rest})?`), '');
+  return new RegExp(letters.slice(0, -1).reduceRight((rest, letter) => letter + (rest === '' ? '' : `(?:${rest})?`), ''));
 }
 
 /** Less than the rest needs. */

@@ -2,8 +2,7 @@
  * What a secret looks like: by the name in front of it, or by its own shape.
  * `find.ts` says where the value of a name starts and ends.
  */
-
-export const WORD_BORDER = /\b/;
+import { bordered } from './border.ts';
 
 /** What the name of a secret ends with; `tokens` (a number) is not `token`. */
 export const NAME =
@@ -18,8 +17,8 @@ export interface Shape {
   readonly rest: RegExp;
   /** Of a rest that is too short so far: as `rest`, but to the end of the text. Without it as many as `rest` needs, less one. */
   readonly open?: RegExp;
-  /** What stands before it. */
-  readonly border?: RegExp;
+  /** What stands before it; without it the beginning of a word. */
+  readonly before?: RegExp;
   /** All of it. */
   readonly pattern: RegExp;
 }
@@ -58,13 +57,10 @@ const KEYS: readonly Omit<Shape, 'pattern'>[] = [
   { kind: 'sendgrid', opening: /SG\./, rest: /[\w-]{16,}\.[\w-]{16,}/, open: /[\w-]*(?:\.[\w-]{0,15})?/ },
   { kind: 'age', opening: /AGE-SECRET-KEY-1/, rest: /[\w-]{20,}/ },
   // A signed token (RFC 7519).
-  { kind: 'jwt', border: /(?<![\w-])/, opening: /eyJ/, rest: /[\w-]{8,}\.[\w.-]{8,}/, open: /[\w-]*(?:\.[\w.-]{0,7})?/ },
+  { kind: 'jwt', before: /(?<![\w-])/, opening: /eyJ/, rest: /[\w-]{8,}\.[\w.-]{8,}/, open: /[\w-]*(?:\.[\w.-]{0,7})?/ },
 ];
 
-export const SHAPES: readonly Shape[] = KEYS.map((key) => {
-  const { border = WORD_BORDER, opening, rest } = key;
-  return { ...key, pattern: new RegExp(border.source + opening.source + rest.source) };
-});
+export const SHAPES: readonly Shape[] = KEYS.map((key) => ({ ...key, pattern: new RegExp(bordered(key.opening, key) + key.rest.source) }));
 
 /** A value that is secret as a whole because of its header's name. */
 const SECRET_HEADER =

@@ -24,6 +24,16 @@ export const SECRETS: readonly Secret[] = [
   ['named', `correct-horse-${RUN}`],
 ].map(([kind = '', text = '']) => ({ kind, text }));
 
+/** What stands before a secret and ends with a letter or a digit, in JSON or as it is. */
+export const TEXT_ESCAPES: readonly string[] = ['\n', '\t', '\r', '\b', '\f', '"', '/', '\u001b[31m', '\u001b[1;31m', '\u001b[K', '\u001b[m'];
+/** The same in a URL or a form. */
+export const PERCENT_ESCAPES: readonly string[] = ['%22', '%3D', '%3d', '%20', '%0A', '%3A', '%1B%5B31m'];
+
+/** With a name, where it is not known by its shape. */
+export function named({ kind, text }: Secret): string {
+  return kind === 'named' ? `password=${text}` : text;
+}
+
 /** Lines of a key, and of a key in the JSON of a message. */
 export const KEY_BLOCK = `-----BEGIN PRIVATE KEY-----\nMIIE${RUN}${RUN}\n${RUN}==\n-----END PRIVATE KEY-----\n`;
 export const KEY_BLOCK_PARTS: readonly string[] = [`MIIE${RUN}${RUN}`, `${RUN}==`];
@@ -48,19 +58,22 @@ interface Carrier {
 }
 
 /** All events of one process, which uses no other secret. */
-export function eventsWith({ text }: Secret, pid: number): readonly Event[] {
+export function eventsWith(secret: Secret, pid: number): readonly Event[] {
+  const { text } = secret;
   let sequence = pid * 1000;
   const carrier: Carrier = { pid, next: () => ++sequence };
-  const json = JSON.stringify({ model: 'm', api_key: text, messages: [{ role: 'user', content: `API_KEY=${text} run` }] });
+  const result = TEXT_ESCAPES.map((escape) => `${escape}${named(secret)}`).join('\n');
+  const json = JSON.stringify({ model: 'm', api_key: text, messages: [{ role: 'user', content: `API_KEY=${text} run` }, { role: 'tool', content: result, input: JSON.stringify({ result }) }] });
+  const parameters = PERCENT_ESCAPES.map((escape, index) => `p${index}=a${escape}${named(secret)}`).join('&');
   return [
     ...exchange(carrier, 'header', request({ fields: `x-api-key: ${text}` })),
     ...exchange(carrier, 'bearer', request({ fields: `Authorization: Bearer ${text}` })),
-    ...exchange(carrier, 'query', request({ target: `/v1?access_token=${text}&x=1` })),
+    ...exchange(carrier, 'query', request({ target: `/v1?access_token=${text}&x=1&${parameters}` })),
     ...exchange(carrier, 'json', request({ body: Buffer.from(json) })),
-    ...exchange(carrier, 'form', request({ body: Buffer.from(`grant_type=password&password=${text}&scope=a`) })),
+    ...exchange(carrier, 'form', request({ body: Buffer.from(`grant_type=password&password=${text}&scope=a&${parameters}`) })),
     ...exchange(carrier, 'gzip', request({ fields: 'Content-Encoding: gzip', body: gzipSync(json) })),
     ...exchange(carrier, 'chunked', chunkedRequest(json, json.indexOf(text) + 5)),
-    ...exchange(carrier, 'sse', request({}), sseResponse(`{"text":"export API_KEY=${text} now"}`)),
+    ...exchange(carrier, 'sse', request({}), sseResponse(JSON.stringify({ text: `export API_KEY=${text} now`, result }))),
     ...exchange(carrier, 'http2', http2Requests(text), EMPTY),
     ...exchange(carrier, 'grpc', ...grpcCall(text)),
     ...cutExchange(carrier, json, text),
@@ -71,7 +84,7 @@ export function eventsWith({ text }: Secret, pid: number): readonly Event[] {
     ]),
     ...websocket(carrier, 'deflate', [['read', frameOf(0xc1, deflateRawSync(json, { finishFlush: 2 }).subarray(0, -4), KEYLESS)]]),
     ...exchange({ ...carrier, source: 'net' }, 'plain', request({ fields: `X-Api-Key: ${text}` }), sseResponse(`{"text":"export API_KEY=${text} now"}`)),
-    ...plain(carrier, text),
+    ...plain(carrier, text), ...escaped(carrier, result, parameters),
   ];
 }
 
@@ -92,6 +105,15 @@ function plain(carrier: Carrier, text: string): Event[] {
       event: 'SYMLINK', path: `/tmp/token=${text}`, target: `password=${text}`, error: null, flags: [], created: null, mode: null, length: null, uid: null, gid: null, count: 1,
       span_ms: 0, truncated: false,
     })),
+  ];
+}
+
+/** The same where it stands as programs print it, write it and are given it. */
+function escaped(carrier: Carrier, result: string, parameters: string): Event[] {
+  const json = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { result } });
+  return [
+    says(carrier, `${result}\n`), says(carrier, `${json}\n`, 'pipe:[80]'), command(carrier, ['curl', '-d', json, `https://h.test/?${parameters}`]),
+    of(carrier, eventOf('readline', { line: `curl -d '${json}' 'https://h.test/?${parameters}'`, truncated: false })),
   ];
 }
 

@@ -7,7 +7,7 @@ import { createFingerprint } from '../../src/fingerprint.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { generator } from '../helpers/random.ts';
 import { say, sayInPieces, shown, textOf } from '../helpers/said.ts';
-import { SECRETS } from '../helpers/secrets.ts';
+import { PERCENT_ESCAPES, SECRETS, TEXT_ESCAPES } from '../helpers/secrets.ts';
 
 const VALUE = 'Zq7Xw2Kd9Lm4Vb6Nc3Rt8Yp5Hj1Gf0Sa';
 /** More than a first letter and a tick, less than what a key waits. */
@@ -58,7 +58,8 @@ const TEXTS: readonly (readonly [name: string, text: string, prefix: string])[] 
   ...SECRETS.filter(({ kind }) => kind !== 'named').map(({ kind, text }) => [kind, `key ${text} end\n`, /^(?:sk-ant-|sk-|github_pat_|glpat-|[rs]k_live_|AIza|ya29\.|\w{2,4}?[_-]|AKIA|eyJ)/.exec(text)?.[0] ?? ''] as const),
   ['value of a line', `password: ${VALUE}!\n`, ''], ['value', `API_KEY=${VALUE} end\n`, ''], ['quoted', `{"token": "${VALUE} ${VALUE}", "a": 1}\n`, ''],
   ['header', `Authorization: Bearer ${VALUE}\n`, ''], ['credential', `use Bearer ${VALUE} now\n`, ''], ['URL', `postgres://me:pw${VALUE}@host/db\n`, ''], ['option', `curl -u me:${VALUE} x\n`, ''],
-  ['code', `/back?code=${VALUE}&state=1\n`, ''], ['cookie', `Cookie: a=${VALUE}; b=c\n`, ''],
+  ['key after an escape', `{"a":"x\\nsk-ant-${VALUE}\\n"}\n`, 'sk-ant-'], ['key in a colour', `\u001b[1;31mghp_${VALUE}\u001b[0m\n`, 'ghp_'],
+  ['credential after an escape', `"a\\tBearer ${VALUE}"\n`, ''], ['code', `/back?code=${VALUE}&state=1\n`, ''], ['cookie', `Cookie: a=${VALUE}; b=c\n`, ''],
 ];
 const LENGTHS = [[1], [2], [3], [4], [5], [4, 1, 3], [7]];
 
@@ -106,7 +107,7 @@ describe('a secret that is written slowly', () => {
 });
 
 const PIECES = [
-  ...SECRETS.flatMap(({ text }) => [text, text.slice(0, 12)]), 'password', 'token', 'API_KEY', 'aws_secret_access_key', '--token', 'Authorization', 'Cookie', 'X-Api-Key', 'Bearer ', 'Basic ',
+  ...SECRETS.flatMap(({ text }) => [text, text.slice(0, 12)]), ...TEXT_ESCAPES, ...TEXT_ESCAPES.map((escape) => JSON.stringify(escape).slice(1, -1)), ...PERCENT_ESCAPES, 'password', 'token', 'API_KEY', 'aws_secret_access_key', '--token', 'Authorization', 'Cookie', 'X-Api-Key', 'Bearer ', 'Basic ',
   ': ', ' = ', '=', ':', ' => ', '"', '\'', '\\"', ' ', ' ', ' ', '\n', '\n', '\r', '://', 'postgres://me:hunter2@host/db', 'http://127.0.0.1:80', '@', '-u ', '-u me:pw1!', '-u 10:20', '?code=', '&', '?key=',
   'login me password ', 'hooks.slack.com/services/', '-----BEGIN PRIVATE KEY-----\n', 'MIIEabc\n', '-----END PRIVATE KEY-----\n', 'hunter2!', 'sk-', 'gh', 'eyJ', 'A', '1//0', '12345', 'word', '{', ';', 'é', '\0', 'SG.', 'Digest ',
 ];

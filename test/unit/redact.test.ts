@@ -7,6 +7,7 @@ import type { Event, ExecData, StdioEvent } from '../../src/event.ts';
 import { createFingerprint } from '../../src/fingerprint.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+import { PERCENT_ESCAPES, SECRETS, TEXT_ESCAPES, named } from '../helpers/secrets.ts';
 
 /** The text with what was located replaced at equal length. */
 function masked(part: 'head' | 'body', text: string): string {
@@ -119,6 +120,41 @@ describe('a body', () => {
     'token = getToken(source)\nsecret: string\npassword: required field\nconst token = next;\n',
     'see https://slack.com/services/ and hooks.slack.com, chapter 1//0 of the books. task_test',
   ])('nothing in %#', (body) => expect(locateSecrets('body', Buffer.from(body))).toEqual([]));
+});
+
+/** What a program, a shell, JSON and a URL write before a key. */
+const ESCAPES = [
+  ...TEXT_ESCAPES, ...TEXT_ESCAPES.map(inJson), ...TEXT_ESCAPES.map((escape) => inJson(inJson(escape))), ...PERCENT_ESCAPES,
+  '\\x22', '\\u0027', '\\/', '\\x1b[1;31m', '\\e[0m', '\\033[36m', '%1B%5B31m', '=3D', '&quot;', '\u001b[01;31m\u001b[K',
+];
+
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+describe('after an escape', () => {
+  test.each(ESCAPES)('%j', (escape) => {
+    for (const secret of SECRETS) {
+      const marked = named(secret).replace(secret.text, `‹${secret.text}›`);
+      expectMasked('body', `$ cat it${escape}${marked}\\n`);
+      expectMasked('body', `{"content":"a b${escape}${marked}"}`);
+    }
+    expectMasked('body', `x${escape}Bearer ‹abcd-efgh-1234›`);
+    expectMasked('body', `x${escape}Basic ‹dXNlcjpodW50ZXIy›\\n`);
+    expectMasked('body', `x${escape}AWS_SECRET_ACCESS_KEY=‹wJalrXUtnFEMI/K7MDENG›\\n`);
+    expectMasked('body', `x${escape}login me password ‹hunter2›\\n`);
+  });
+
+  test.each(['\n', '\\n', '\\\\n', '\\t', '\\"', '\\u0022', '%20', '\u001b[1m', '\\u001b[1m'])('an option after %j', (escape) => {
+    expectMasked('body', `x${escape}--api-key ‹abc› y`);
+    expectMasked('body', `x${escape}-u me:‹hunter2› y`);
+  });
+
+  test.each(['\\u0026', '%26', '%3F', '&amp;'])('a parameter after %s', (escape) => expectMasked('body', `https://h.test/?a=1${escape}key=‹abcdef›&b=2`));
+
+  test.each(['desk-lamp-with-a-long-name', 'task-list-with-a-long-name', '[desk-lamp-with-a-long-name]', 'a[1]task-list-with-a-long-name', '\\ task-list-with-a-long-name'])(
+    'nothing in %j', (text) => expect(locateSecrets('body', Buffer.from(text))).toEqual([]),
+  );
 });
 
 describe('the operator', () => {
