@@ -4,6 +4,8 @@
  * misspelt would match nothing and say nothing.
  */
 
+import { BOOLEANS, DEEPER, NUMBERS, NUMBERS_OR_TEXT, isDeeper, shapeOf } from './shapes.ts';
+
 /** Keys from the event down, as in `['data', 'endpoint', 'remote', 'port']`. */
 export type Path = readonly string[];
 
@@ -55,20 +57,34 @@ export function fieldOf(name: string): Field | null {
   }
   const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
   if (alias !== undefined) return { name, paths: alias };
-  const path = name.split('.');
-  if (path.some((key) => key === '')) return null;
-  if ((ENVELOPE as readonly string[]).includes(name)) return { name, paths: [path] };
-  if (path[0] === 'data' && path.length > 1) return { name, paths: [path] };
+  if ((ENVELOPE as readonly string[]).includes(name)) return { name, paths: [[name]] };
+  const keys = name.split('.');
   // `data` alone is the text of a server-sent event.
-  return DATA_KEYS.includes(path[0] ?? '') ? { name, paths: [['data', ...path]] } : null;
+  const path = keys[0] === 'data' && keys.length > 1 ? keys.slice(1) : keys;
+  if (!DATA_KEYS.includes(path[0] ?? '') || path.includes('') || (path.length > 1 && !isDeeper(path))) return null;
+  return { name, paths: [['data', ...path]] };
+}
+
+/** What a value there can be compared with; `any`: it is not known. */
+export type FieldKind = 'number' | 'boolean' | 'time' | 'text' | 'any';
+
+export function kindOf([first = '', ...keys]: Path): FieldKind {
+  if (first !== 'data') return first === 'pid' ? 'number' : first === 'timestamp' ? 'time' : 'text';
+  const shape = shapeOf(keys);
+  if (NUMBERS.has(shape)) return 'number';
+  if (BOOLEANS.has(shape)) return 'boolean';
+  if (NUMBERS_OR_TEXT.has(shape)) return 'any';
+  return keys.length === 1 || DEEPER.has(shape) || keys[0]?.endsWith('_headers') === true ? 'text' : 'any';
 }
 
 /** The known name that a misspelt one most likely means. */
 export function nearestField(name: string): string | null {
-  const known = [...ENVELOPE, ...DATA_KEYS, ...Object.keys(ALIASES)];
-  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate) })).toSorted((a, b) => a.distance - b.distance);
+  const bare = name.startsWith('data.') ? name.slice('data.'.length) : name;
+  const deeper = [...DEEPER].filter((path) => !path.endsWith('**')).map((path) => path.replaceAll('*', '0'));
+  const known = [...ENVELOPE, ...DATA_KEYS, ...Object.keys(ALIASES), ...deeper];
+  const ranked = known.map((candidate) => ({ candidate, distance: editDistance(bare.toLowerCase(), candidate) })).toSorted((a, b) => a.distance - b.distance);
   const [best] = ranked;
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3)) ? best.candidate : null;
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(bare.length / 3)) ? best.candidate : null;
 }
 
 /** Levenshtein's. */

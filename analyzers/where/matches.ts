@@ -9,6 +9,7 @@ import type { Event } from '../../src/event.ts';
 import type { Expression, Value } from './expression.ts';
 import type { Field, Path } from './fields.ts';
 import type { Operator } from './tokens.ts';
+import { epochNanoseconds } from './values.ts';
 
 export type Predicate = (event: Event) => boolean;
 
@@ -59,11 +60,24 @@ function readerOf({ paths }: Field): (event: Event) => unknown {
 function readPath(event: Event, path: Path): unknown {
   let value: unknown = event;
   for (const [index, key] of path.entries()) {
+    if (index === 2 && typeof value === 'string' && JSON_TEXTS.has(path[1] ?? '')) value = jsonOf(value);
     if (typeof value !== 'object' || value === null) return null;
     if (index === 1 && key === 'payload_encoding') return payloadEncoding(value);
     value = Object.hasOwn(value, key) ? (value as Readonly<Record<string, unknown>>)[key] : null;
   }
   return value;
+}
+
+/** What is JSON in a text, so that a path may go into it. */
+const JSON_TEXTS: ReadonlySet<string> = new Set(['params', 'result']);
+
+/** null of a text that was cut. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** As `event-json.ts` will write it. */
@@ -143,13 +157,6 @@ function inOrder(operator: '<' | '<=' | '>' | '>=', { text }: Value): Test {
     if (typeof value === 'bigint') return exact !== null && compare(value < exact ? -1 : value > exact ? 1 : 0);
     return false;
   };
-}
-
-/** `2026-01-31T10:00:00Z`; null when it is no such time. */
-export function epochNanoseconds(text: string): bigint | null {
-  if (!/^\d{4}-\d\d-\d\d/.test(text)) return null;
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? null : BigInt(ms) * 1_000_000n;
 }
 
 function textOf(value: unknown): string | null {

@@ -12,6 +12,7 @@ import { LIMITS } from '../../src/limits.ts';
 import { all, any, type Expression, type Value } from './expression.ts';
 import { fieldOf, nearestField, type Field } from './fields.ts';
 import { errorAt, tokensOf, type Operator, type Token } from './tokens.ts';
+import { problemWith } from './values.ts';
 
 /** Throws USAGE, pointing at the column. */
 export function parseWhere(text: string): Expression {
@@ -68,13 +69,13 @@ export function parseWhere(text: string): Expression {
     const token = peek();
     if (token.kind === 'operator') {
       at++;
-      return { kind: 'compare', field, operator: token.operator, values: valuesFor(token, token.operator) };
+      return { kind: 'compare', field, operator: token.operator, values: valuesFor(field, token.operator, token) };
     }
-    if (takes('in')) return { kind: 'compare', field, operator: '=', values: list() };
+    if (takes('in')) return { kind: 'compare', field, operator: '=', values: list(field, '=') };
     const following = tokens[at + 1];
     if (token.kind === 'word' && token.text.toLowerCase() === 'not' && following?.kind === 'word' && following.text.toLowerCase() === 'in') {
       at += 2;
-      return { kind: 'compare', field, operator: '!=', values: list() };
+      return { kind: 'compare', field, operator: '!=', values: list(field, '!=') };
     }
     return { kind: 'present', field };
   }
@@ -87,31 +88,36 @@ export function parseWhere(text: string): Expression {
     throw fail(token, `there is no field ${token.text}${nearest === null ? '' : `; did you mean ${nearest}?`}`);
   }
 
-  function valuesFor(operator: Token, kind: Operator): readonly Value[] {
+  function valuesFor(field: Field, operator: Operator, after: Token): readonly Value[] {
     const token = peek();
-    const isOrder = kind === '<' || kind === '<=' || kind === '>' || kind === '>=';
+    const isOrder = operator === '<' || operator === '<=' || operator === '>' || operator === '>=';
     if (token.kind === 'mark' && (token.text === '(' || token.text === '[')) {
-      if (isOrder) throw fail(token, `${kind} compares with one value, not with a list`);
-      return list();
+      if (isOrder) throw fail(token, `${operator} compares with one value, not with a list`);
+      return list(field, operator);
     }
-    return [value(operator)];
+    return [value(field, operator, after)];
   }
 
-  function list(): readonly Value[] {
+  function list(field: Field, operator: Operator): readonly Value[] {
     const open = next();
     if (open.kind !== 'mark' || (open.text !== '(' && open.text !== '[')) throw fail(open, `${shown(open)} where a list as (a, b) was expected`);
     const close = open.text === '(' ? ')' : ']';
-    const values = [value(open)];
+    const values = [value(field, operator, open)];
     for (let token = next(); ; token = next()) {
       if (token.kind === 'mark' && token.text === close) return values;
       if (token.kind !== 'mark' || token.text !== ',') throw fail(token, `${shown(token)} where , or ${close} was expected`);
-      values.push(value(token));
+      values.push(value(field, operator, token));
     }
   }
 
-  function value(after: Token): Value {
+  function value(field: Field, operator: Operator, after: Token): Value {
     const token = next();
-    if (token.kind === 'quoted' || token.kind === 'word') return { text: token.text, quoted: token.kind === 'quoted' };
+    if (token.kind === 'quoted' || token.kind === 'word') {
+      const read = { text: token.text, quoted: token.kind === 'quoted' };
+      const problem = problemWith(field, operator, read);
+      if (problem !== null) throw fail(token, problem);
+      return read;
+    }
     throw fail(token, `${shown(token)} where a value was expected after ${shown(after)}`);
   }
 

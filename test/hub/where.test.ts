@@ -50,7 +50,7 @@ const FILTERS = [
   'source = http', 'source = (http, stdio) AND pid = 77', 'status >= 400', 'status < 400 OR method = GET', 'NOT source = http', 'source != http AND comm = node',
   'path = "/v1/é \\"x\\""', 'response_body ~ NEEDLE', 'latency_ms <= 0.5', 'host', 'process = null', 'session != null', 'payload ~ world', 'payload ^= Hello', 'response_body *= NEEDLE', 'payload *= world',
   'payload_encoding = base64', 'remote.port = 443', 'remote.address = 192.0.2.53', 'request.header.x-api-key ~ *', 'argv = -s', 'event IN (EXEC, CLOSE, DNS)',
-  'pid = 77 OR pid = 4321', 'pid = "77"', 'pid = 077', 'id = h.b.c.3', 'timestamp > 2001-01-01', 'truncated = true', 'secrets = anthropic:3fa9c2d81b07', 'speaks = postgresql',
+  'pid = 77 OR pid = 4321', 'pid = 077', 'id = h.b.c.3', 'timestamp > 2001-01-01', 'truncated = true', 'secrets = anthropic:3fa9c2d81b07', 'speaks = postgresql',
   'source = "http\' OR 1=1 --"', 'comm = "\\\\\'\\n"', 'payload ~ "number 12"',
 ];
 

@@ -15,6 +15,7 @@ test('an expression that cannot be read says where and why', () => {
   expect(problemOf('status >= 400 AND comm = node')).toBeNull();
   expect(problemOf('status >')).toEqual({ column: 9, message: 'the filter ends where a value was expected after >' });
   expect(problemOf('sttaus = 1')).toEqual({ column: 1, message: 'there is no field sttaus; did you mean status?' });
+  expect(problemOf('latency_ms > 1s')).toEqual({ column: 14, message: '1s is no number; latency_ms is in milliseconds' });
   expect(problemOf('x'.repeat(10_000))).toMatchObject({ column: null });
 });
 

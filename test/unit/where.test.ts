@@ -7,14 +7,16 @@ import { translateHttpFilter } from '../../analyzers/where/agentsight.ts';
 import { translateSslFilter } from '../../analyzers/where/agentsight-ssl.ts';
 import { explainWhere, formatWhere } from '../../analyzers/where/explain.ts';
 import { DATA_KEYS } from '../../analyzers/where/fields.ts';
-import { compileWhere } from '../../analyzers/where/matches.ts';
+import { compileWhere, type Predicate } from '../../analyzers/where/matches.ts';
 import { parseWhere } from '../../analyzers/where/parse.ts';
+import { BOOLEANS, DEEPER, NUMBERS, NUMBERS_OR_TEXT } from '../../analyzers/where/shapes.ts';
 import { AgentsightError } from '../../src/errors.ts';
 import { dataSchemas } from '../../src/event-schema.ts';
-import type { Event } from '../../src/event.ts';
+import type { Event, McpEvent } from '../../src/event.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { chunk as tlsChunk, closing } from '../cases.ts';
 import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+import { kindsOf } from '../helpers/schema-kinds.ts';
 
 const exchange = eventOf('http', {
   ...httpData(), method: 'POST', path: '/v1/messages', status: 429, latency_ms: 1250.5, host: 'api.example.test',
@@ -28,6 +30,16 @@ const exec = everySource().find((event) => event.source === 'process' && event.d
 
 function fits(text: string, event: Event = exchange): boolean {
   return compileWhere(parseWhere(text))(event);
+}
+
+/** null: it is refused. */
+function readable(text: string): Predicate | null {
+  try {
+    return compileWhere(parseWhere(text));
+  } catch (error) {
+    if (error instanceof AgentsightError && error.code === 'USAGE') return null;
+    throw error;
+  }
 }
 
 function refused(act: () => unknown): { readonly message: string; readonly hint: string | undefined } {
@@ -54,7 +66,7 @@ describe('a filter fits', () => {
   });
 
   test.each([
-    'source = tls', 'status = "429"', 'status > 429', 'status < x', 'method = post', 'path ^= V1', 'path *= MESSAGES', 'error *= x', 'host = ""', 'NOT host', 'sse_events', 'sse_events > 0',
+    'source = tls', 'status = "429"', 'status > 429', 'method = post', 'path ^= V1', 'path *= MESSAGES', 'error *= x', 'host = ""', 'NOT host', 'sse_events', 'sse_events > 0',
     'method = GET OR method = PUT AND status = 429', 'response.header.x-a = 3', 'latency_ms = null', 'error ~ x', 'timestamp < 2001-01-01',
   ])('not: %s', (text) => {
     expect(fits(text)).toBe(false);
@@ -78,10 +90,44 @@ describe('a filter fits', () => {
     expect(fits('argv = "curl -s"', exec)).toBe(false);
   });
 
+  test.each([
+    'params.name = read_file', 'params.arguments.path ^= /etc', 'params.arguments.depth > 2', 'result.content.0.text ~ HELLO', 'data.params.name != x', 'result.nosuch = null', 'NOT params.arguments.nosuch', 'peer.pid = 9',
+  ])('JSON in a text: %s', (text) => {
+    const call = everySource().find((event): event is McpEvent => event.source === 'mcp');
+    if (call === undefined) throw new Error('no call');
+    const data = { ...call.data, params: '{"name":"read_file","arguments":{"path":"/etc/hosts","depth":3}}', result: '{"content":[{"text":"hello"}]}' };
+    expect(fits(text, { ...call, data })).toBe(true);
+    expect(typeof fits(text, { ...call, data: { ...data, params: data.params.slice(0, 20), result: null } })).toBe('boolean');
+  });
+
+  test.each([
+    'request_headers.host = a', 'interim.0.headers.link ~ x', 'grpc.request_messages.0.fields.1.fields.0.value = x', 'grpc.request_messages.0.fields.0.number > 1', 'status = attached', 'status != "x"', 'id = 5', 'status > "400"',
+    'latency_ms > 1e3', 'latency_ms = null', 'pid ~ 12', 'pid != (1, null)', 'timestamp < 2026-01-31', 'timestamp = 5', 'tls != true', 'peers.0.comm = x', 'server.port = 53', 'argv.0 = curl', 'error.code < 0', 'retry_ms', 'cpus.1.lost > 0',
+  ])('is read: %s', (text) => {
+    expect(formatWhere(parseWhere(text))).toBe(text);
+  });
+
   test('any event without throwing', () => {
-    for (const key of DATA_KEYS) {
+    let read = 0;
+    for (const key of [...DATA_KEYS, ...DEEPER].map((path) => path.replaceAll('*', '0').replaceAll('00', 'x'))) {
       for (const operator of ['=', '!=', '<', '>=', '~', '!~', '^=', '*=']) {
-        for (const event of everySource()) expect(typeof fits(`${key} ${operator} 1`, event)).toBe('boolean');
+        for (const value of ['1', 'true']) {
+          const predicate = readable(`${key} ${operator} ${value}`);
+          if (predicate === null) continue;
+          read++;
+          for (const event of everySource()) expect(typeof predicate(event)).toBe('boolean');
+        }
+      }
+    }
+    expect(read).toBeGreaterThan(2000);
+  });
+
+  test('what is refused could not fit any event, and what is a number can be compared', () => {
+    for (const event of everySource()) {
+      for (const [key, value] of Object.entries(event.data)) {
+        if (typeof value === 'number') expect(fits(`data.${key} = ${value} AND data.${key} <= ${value}`, event), key).toBe(true);
+        if (typeof value === 'boolean') expect(fits(`data.${key} = ${value}`, event), key).toBe(true);
+        if (typeof value === 'string') expect(fits(`data.${key} = ${JSON.stringify(value)}`, event), key).toBe(true);
       }
     }
   });
@@ -101,6 +147,27 @@ describe('an error points at the column', () => {
     ['', 1, 'it is empty'],
     ['AND', 1, 'there is no field AND'],
     ['status = 1 | path', 12, '| means nothing here'],
+    ['latency_ms > 1s', 14, '1s is no number; latency_ms is in milliseconds'],
+    ['request_body_bytes > 1MB', 22, '1MB is no number; request_body_bytes is in bytes'],
+    ['status < abc', 10, 'abc is no number'],
+    ['pid = abc', 7, 'abc is no number'],
+    ['pid = "77"', 7, '"77" is no number, but without the quotes'],
+    ['pid IN (1, x)', 12, 'x is no number'],
+    ['remote.port != https', 16, 'https is no number'],
+    ['NOT (len = "")', 12, '"" is no number'],
+    ['tls = 1', 7, 'tls is true or false'],
+    ['truncated > false', 13, '> compares numbers, and truncated is true or false'],
+    ['path > 5', 8, '> compares numbers, and path is text'],
+    ['response.header.content-length > 100', 34, '> compares numbers, and response.header.content-length is text'],
+    ['timestamp > yesterday', 13, 'timestamp is a time, as 2026-01-31T10:00:00Z'],
+    ['endpoint.remot.port = 1', 1, 'there is no field endpoint.remot.port; did you mean endpoint.remote.port?'],
+    ['data.endpoint.remote.prt = 1', 1, 'there is no field data.endpoint.remote.prt; did you mean endpoint.remote.port?'],
+    ['grpc.servce = x', 1, 'there is no field grpc.servce; did you mean grpc.service?'],
+    ['ancestors.pid = 1', 1, 'there is no field ancestors.pid; did you mean ancestors.0.pid?'],
+    ['data.nosuch = 1', 1, 'there is no field data.nosuch'],
+    ['data.data.x = 1', 1, 'there is no field data.data.x'],
+    ['path.x', 1, 'there is no field path.x'],
+    ['pid.x = 1', 1, 'there is no field pid.x'],
     ['NOT', 4, 'the filter ends where the name of a field was expected'],
   ] as const)('%s', (text, column, problem) => {
     const { message, hint } = refused(() => parseWhere(text));
@@ -134,14 +201,24 @@ describe('what was understood', () => {
   });
 });
 
-test('the names are the keys of the schema', () => {
-  const keys = new Set<string>();
-  const collect = (schema: object): void => {
-    if ('shape' in schema) for (const key of Object.keys(schema.shape as object)) keys.add(key);
-    if ('options' in schema && Array.isArray(schema.options)) for (const option of schema.options) collect(option as object);
-  };
-  for (const schema of Object.values(dataSchemas)) collect(schema);
-  expect(DATA_KEYS.toSorted()).toEqual([...keys].toSorted());
+describe('the schema', () => {
+  const kinds = kindsOf(dataSchemas);
+  const pathsOf = (wanted: (of: ReadonlySet<string>) => boolean): string[] => [...kinds].filter(([, of]) => wanted(of)).map(([path]) => path).toSorted();
+
+  test('has the keys that are names', () => {
+    expect(DATA_KEYS.toSorted()).toEqual(pathsOf(() => true).filter((path) => !path.includes('.')));
+  });
+
+  test('has the paths below them', () => {
+    expect([...DEEPER].filter((path) => path !== 'params.**' && path !== 'result.**').toSorted()).toEqual(pathsOf(() => true).filter((path) => path.includes('.')));
+  });
+
+  test('has the numbers and the booleans', () => {
+    expect([...NUMBERS].toSorted()).toEqual(pathsOf((of) => of.has('number') && of.size === 1));
+    expect([...NUMBERS_OR_TEXT].toSorted()).toEqual(pathsOf((of) => of.has('number') && of.size > 1));
+    expect([...BOOLEANS].toSorted()).toEqual(pathsOf((of) => of.has('boolean')));
+    expect(pathsOf((of) => of.has('boolean') && of.size > 1)).toEqual([]);
+  });
 });
 
 test('seeded random text is read or refused, and never throws anything else', () => {
