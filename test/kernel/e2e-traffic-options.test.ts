@@ -67,6 +67,31 @@ describeKernel('trace: traffic as a user asks for it', () => {
     }
   });
 
+  it("AgentSight's --ssl-filter: what it leaves out is not parsed, without --raw too", async () => {
+    const tls = await startTlsServer(CERTIFICATE_PROGRAM);
+    try {
+      const whole = ['complete', 'POST', 200, 'xxxxx', '5\n'];
+      for (const [filter, expected] of [
+        ['comm=python3', []],
+        ['function=READ/RECV', [['aborted', 'POST', null, 'xxxxx', null]]],
+        ['data~Host: localhost&len>20 | function=READ/RECV', []],
+        ['function=HANDSHAKE', [whole]],
+        ['data.type=binary | comm=other | len>1000', [whole]],
+      ] as const) {
+        const file = filter.replaceAll(/\W/g, '');
+        const result = await launch(file, ['--ssl-filter', filter], POST, String(tls.port), tls.certPath, '5');
+        expect(result.code, result.stderr).toBe(0);
+        expect(result.stderr).toContain('nothing lost');
+        const exchanges = ofSource(readEvents(dir.file(file)), 'http').map(({ data }) => ['state', 'method', 'status', 'request_body', 'response_body'].map((key) => data[key]));
+        expect(exchanges, filter).toEqual(expected);
+      }
+      const refused = await launch('refused', ['--ssl-filter', 'function=foo'], POST, '1', '', '5');
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('function is one of READ/RECV, WRITE/SEND, HANDSHAKE') as unknown });
+    } finally {
+      await tls.close();
+    }
+  });
+
   it('--plain-port: HTTP there is seen whatever its first bytes are', async () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

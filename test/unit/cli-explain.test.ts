@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { runCli } from '../helpers/cli.ts';
 import { ROOT, tempDir } from '../helpers/files.ts';
 
+const RAW_CAPTURE = join(ROOT, 'test/captures/demo-raw.jsonl');
 const CAPTURE = join(ROOT, 'test/captures/demo.jsonl');
 
 describe('explain', () => {
@@ -20,6 +21,12 @@ describe('explain', () => {
     const { stdout } = await runCli(['explain', '--http-filter', 'response.body=']);
     expect(stdout).toContain('as ours: --exclude \'source = "http" AND response_body = (null, "")\'');
     expect(stdout).toContain('note: response.body= matched every response');
+  });
+
+  it('says of chunks that they are left out before anything is parsed', async () => {
+    const { stdout } = await runCli(['explain', '--ssl-filter', 'len>100 & function=READ/RECV']);
+    expect(stdout).toContain('chunks are left out, before anything is parsed of them, where');
+    expect(stdout).toContain('as ours: --exclude-chunk \'total > 100 AND direction = "read"\'');
   });
 
   it('points at what it does not understand', async () => {
@@ -47,6 +54,25 @@ describe('a replay', () => {
       expect(expected.length).toBeGreaterThan(3);
       // And that it is not redacted, which every output begins with.
       expect(kept.map(({ source }) => source).toSorted()).toEqual(['log', ...expected.map(({ source }) => source)].toSorted());
+    } finally {
+      dir.remove();
+    }
+  });
+
+  it('parses anew without the chunks that --exclude-chunk leaves out', async () => {
+    const dir = tempDir();
+    const answered = async (...flags: readonly string[]): Promise<number> => {
+      const file = dir.file(`${flags.join('').replaceAll(/\W/g, '')}.jsonl`);
+      const { code, stderr } = await runCli(['replay', RAW_CAPTURE, '-q', '-o', file, '--where', 'source = http', ...flags]);
+      expect(code, stderr).toBe(0);
+      const events = readFileSync(file, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as { source: string; data: Record<string, unknown> });
+      return events.filter(({ source, data }) => source === 'http' && data['status'] !== null).length;
+    };
+    try {
+      const all = await answered();
+      // Exchanges that say more than their chunks stay as they were recorded.
+      expect(await answered('--exclude-chunk', 'direction = read')).toBeLessThan(all);
+      expect(await answered('--exclude-chunk', 'comm = nobody')).toBe(all);
     } finally {
       dir.remove();
     }
