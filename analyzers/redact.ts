@@ -12,7 +12,7 @@ import { Observable, type MonoTypeOperatorFunction, type SchedulerLike, type Sub
 import type { Event, ExecData, FileEvent, GrpcData, GrpcMessage, HeaderList, Headers, HttpData, ProtobufField, SecretMarks, TextEncoding, WebsocketData } from '../src/event.ts';
 import { LIMITS } from '../src/limits.ts';
 import { Counters } from '../src/stats.ts';
-import { optionBefore, rangesInArgument } from './redact/arguments.ts';
+import { rangesInArgument } from './redact/arguments.ts';
 import { maskRanges as maskedText } from './redact/find.ts';
 import { createSecretLocator, locateSecrets, rangesInBytes, rangesInHeader, rangesInText, type SecretRange } from './redact/locate.ts';
 import { type Fingerprint, type MarkOptions, joinMarks, marksIn } from './redact/marks.ts';
@@ -168,7 +168,7 @@ function createMask({ fingerprint, derived = false }: RedactOptions, counters: R
   function maskArguments(argv: readonly string[]): readonly string[] {
     let masked: string[] | undefined;
     for (const [index, argument] of argv.entries()) {
-      const text = maskRanges(argument, rangesInArgument(optionBefore(argv, index), argument));
+      const text = maskRanges(argument, rangesInArgument(argv, index));
       if (text !== argument) (masked ??= [...argv])[index] = text;
     }
     return masked ?? argv;

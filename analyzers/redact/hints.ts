@@ -19,6 +19,9 @@ const TRIGRAMS = {
   netrc: ['ssw'],
   userOption: ['-u ', '-u\t', '-u=', '-us'],
   userInfo: ['://'],
+  program: ['rl ', 'rl\t', 'ysq', 'iad', 'hpa', 'ss:'],
+  form: ['m-d', '5d=', 'y]=', 'd]=', 't]=', 'n]=', 'e]=', 'r]=', 'l]=', 's]=', '2]=', 'h]='],
+  element: ['ey>', 'id>', 'et>', 'en>', 'wd>', 'rd>', 'se>', 'er>', 'al>', 'ls>', 'on>', 'ie>', 'e2>', 'ss>', 'th>'],
   keyBlock: ['-be'],
   /** The name of a header. */
   field: ['oki', 'uth', 'key', 'oke', 'cre', 'ssw', 'ssp', 'ssi', 'gna', 'jwt'],

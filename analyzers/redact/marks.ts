@@ -17,14 +17,15 @@ const MASKED = /\*\*/;
 const WHOLE_SHAPES = SHAPES.map(({ kind, pattern }) => ({ kind, pattern: new RegExp(`^(?:${pattern.source})$`) }));
 /** Kinds that are told by what stands before. */
 const PLACES: readonly { readonly kind: string; readonly before: RegExp }[] = [
-  { kind: 'private_key', before: /PRIVATE KEY(?: BLOCK)?-----$/ },
+  { kind: 'private_key', before: /PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----$/ },
   { kind: 'slack', before: /hooks\.slack\.com\/[a-z]{1,12}\/$/ },
   { kind: 'basic', before: /Basic[ \t]{1,8}$/i },
   { kind: 'password', before: /:\/\/[^\s/?#@]{0,40}:$/ },
 ];
 const PLACE_CHARACTERS = 48;
-/** In JSON and in a file the lines of a key end differently. */
-const LINE_ENDS = /\\[nr]|\s/g;
+/** In JSON, in a URL and in a file the lines of a key end differently. */
+const LINE_ENDS = /\\[nr]|%0[ADad]|\s/g;
+const PERCENT = /%(?:2[BFbf]|3[Dd])/g;
 
 export interface MarkOptions {
   readonly fingerprint: Fingerprint;
@@ -40,7 +41,7 @@ export function marksIn(text: string, { start, end }: SecretRange, { fingerprint
   if (keys.length > 0) return keys.slice(0, LIMITS.eventSecrets + 1).map((key) => `${shapeOf(key)}:${fingerprint(Buffer.from(key, encoding))}`);
   const before = text.slice(Math.max(0, start - PLACE_CHARACTERS), start);
   const kind = PLACES.find((place) => place.before.test(before))?.kind ?? 'named';
-  const told = kind === 'private_key' ? secret.replaceAll(LINE_ENDS, '') : secret;
+  const told = kind === 'private_key' ? secret.replaceAll(LINE_ENDS, '').replaceAll(PERCENT, decodeURIComponent) : secret;
   return [`${kind}:${fingerprint(Buffer.from(told, encoding))}`];
 }
 

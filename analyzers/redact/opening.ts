@@ -1,7 +1,8 @@
 /**
  * Where, at the end of a text that goes on later, a secret may have begun that is none yet: the first letters of a
  * key, a password in a URL before its `@`, a value that is one only if nothing follows it in its line. Each rule of
- * `find.ts` that needs more than the first character of its secret has its counterpart here.
+ * `find.ts`, `named.ts` and `places.ts` that needs more than the first character of its secret has its counterpart
+ * here, but for lists of tokens and elements of XML.
  *
  * Linear: what may be such a beginning is a run of certain characters, which is walked once, from its end.
  */
@@ -41,6 +42,8 @@ const AFTER_SCHEME = new RegExp(String.raw`${bordered(/(?:Bearer|Basic)/)}[ \t]{
 const AFTER_CODE = new RegExp(`${PARAMETER_BORDER}code=$`);
 /** With digits alone it is a port. */
 const USER_INFO = /^:\/\/[^\s/?#@:"'<>\\]{0,256}:(?:(\d{1,5})|[^\s/?#"'<>\\]{1,1024})$/;
+/** A token, if it is long and an `@` follows. */
+const USER_ALONE = /^:\/\/[\w.~%-]{1,1024}$/;
 /** With digits alone it is a group. */
 const USER_DIGITS = new RegExp(String.raw`${bordered(/(?:-u|--user|--proxy-user)/, OPTION_BORDER)}[ \t=]{1,8}["']?\d{1,10}:\d{1,10}$`);
 
@@ -120,7 +123,9 @@ function knownAfter(before: RegExp, text: Buffer, start: number): Opening | null
 function findUserInfo(text: Buffer, end: number): Opening | null {
   const start = runStart(text, end, URL_RUN) - 3;
   if (text[start + 2] !== SLASH || text[start + 1] !== SLASH || text[start] !== COLON) return null;
-  const match = USER_INFO.exec(text.toString('latin1', start, end));
+  const run = text.toString('latin1', start, end);
+  if (USER_ALONE.test(run)) return { start: start + 3, secret: end, isKnown: false };
+  const match = USER_INFO.exec(run);
   if (match === null) return null;
   const password = text.indexOf(COLON, start + 1) + 1;
   return match[1] === undefined ? { start: password, secret: password, isKnown: true } : { start: password, secret: end, isKnown: false };

@@ -7,7 +7,7 @@ import { bordered } from './border.ts';
 /** What the name of a secret ends with; `tokens` (a number) is not `token`. */
 export const NAME =
   '(?:(?:api|access|secret|private|auth|signing|account|subscription|encryption|master|shared)[-_]?key(?:[-_]?id)?' +
-  '|secret|token|passwd|password|passphrase|credentials?|authorization|(?:set-)?cookie2?|[-_](?:pass|auth))';
+  '|secret|token|passwd|password|passphrase|oauth2-bearer|credentials?|authorization|(?:set-)?cookie2?|[-_](?:pass|auth))';
 
 /** A key of a known shape. */
 export interface Shape {
@@ -48,6 +48,8 @@ const KEYS: readonly Omit<Shape, 'pattern'>[] = [
   { kind: 'pypi', opening: /pypi-/, rest: /[\w-]{30,}/ },
   { kind: 'aws', opening: /A[KS]IA/, rest: /[A-Z0-9]{16}[\w-]*/, open: /[A-Z0-9]{0,15}/ },
   { kind: 'digitalocean', opening: /do[opr]_v1_/, rest: /[\w-]{30,}/ },
+  // Of a cookie, whose value is percent-encoded.
+  { kind: 'slack', opening: /xoxd-/, rest: /(?:[\w+/=-]|%2[BbFf]|%3[Dd]){8,}/ },
   { kind: 'slack', opening: /xox[a-z]-/, rest: /[\w-]{8,}/ },
   { kind: 'slack', opening: /xoxe\.xox[a-z]-/, rest: /[\w-]{8,}/ },
   { kind: 'slack', opening: /xapp-/, rest: /[\w-]{8,}/ },
@@ -64,7 +66,7 @@ export const SHAPES: readonly Shape[] = KEYS.map((key) => ({ ...key, pattern: ne
 
 /** A value that is secret as a whole because of its header's name. */
 const SECRET_HEADER =
-  /^(?:set-)?cookie2?$|(?:authorization|api[-_]?key(?:[-_]id)?|token|secret|passw(?:or)?d|passphrase|credentials?|session[-_]?id|signature|jwt|[-_](?:auth|session)|(?:access|auth|client|encryption|functions|license|master|private|secret|shared|signing|subscription)[-_]?key)$/;
+  /^(?:set-)?cookie2?$|(?:authorization|api[-_]?key(?:[-_]id)?|token|secret|passw(?:or)?d|passphrase|credentials?|session[-_]?id|signature(?:-\d{1,3})?|(?<!proxy-)authentication|jwt|[-_](?:auth|session)|(?:access|auth|client|encryption|functions|license|master|private|secret|shared|signing|subscription)[-_]?key|^x-(?!(?:cache|idempotency|surrogate|partition|routing|public|request|trace)-)(?:[\w-]{1,32}-)?key\d?)$/;
 
 /** `name` in lower case. */
 export function isSecretHeader(name: string): boolean {
@@ -76,6 +78,9 @@ export const AUTH_SCHEME = /^(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey|AWS4-
 
 /** A command-line option whose value is the next argument. */
 export const SECRET_OPTION = new RegExp(`^--?[\\w-]{0,32}?${NAME}$`, 'i');
+
+/** Of openssl: its value says where the password comes from, and may be it. */
+export const SOURCE_OPTION = /^-pass(?:in|out)?$/;
 
 /** Options of curl whose value is `user:password`, a cookie (`name=value`, else the name of a file), a header. */
 export const USER_OPTION = /^(?:-u|--user|--proxy-user)$/;

@@ -7,23 +7,8 @@ import type { Event, ExecData, StdioEvent } from '../../src/event.ts';
 import { createFingerprint } from '../../src/fingerprint.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { chunk, eventOf, everySource, httpData, stdioEvent } from '../helpers/events.ts';
+import { expectMasked, masked } from '../helpers/masked.ts';
 import { PERCENT_ESCAPES, SECRETS, TEXT_ESCAPES, named } from '../helpers/secrets.ts';
-
-/** The text with what was located replaced at equal length. */
-function masked(part: 'head' | 'body', text: string): string {
-  const bytes = Buffer.from(text);
-  for (const { start, end } of locateSecrets(part, Buffer.from(bytes))) bytes.fill('*', start, end);
-  expect(bytes).toHaveLength(Buffer.byteLength(text));
-  return bytes.toString();
-}
-
-/** ‹ and › mark what must be masked; the rest must stay. */
-function expectMasked(part: 'head' | 'body', marked: string): void {
-  const plain = marked.replace(/[‹›]/g, '');
-  const wanted = marked.replace(/‹([^›]*)›/g, (_, secret: string) => '*'.repeat(Buffer.byteLength(secret)));
-  expect(masked(part, plain)).toBe(wanted);
-  expect(locateSecrets(part, Buffer.from(wanted)), 'masked text has no further secrets').toEqual([]);
-}
 
 async function run(events: readonly Event[], options: Partial<Parameters<typeof redact>[0]> = {}): Promise<Event[]> {
   return lastValueFrom(from(events).pipe(redact({ enabled: true, ...options }), toArray()));
@@ -169,6 +154,11 @@ describe('the operator', () => {
     [['curl', '-u', 'me:secret'], ['curl', '-u', 'me:******']],
     [['curl', '-b', 'sid=abc; a=b', '-b', 'cookies.txt'], ['curl', '-b', 'sid=********', '-b', 'cookies.txt']],
     [['sh', '-c', `K=${KEY} run`], ['sh', '-c', `K=${'*'.repeat(KEY.length)} run`]],
+    [['curl', '-ume:secret', '-sSu', 'me:secret', '--oauth2-bearer', 'abc'], ['curl', '-ume:******', '-sSu', 'me:******', '--oauth2-bearer', '***']],
+    [['sudo', '/usr/bin/mysql', '-uroot', '-pabc', '-p', 'table'], ['sudo', '/usr/bin/mysql', '-uroot', '-p***', '-p', 'table']],
+    [['sshpass', '-p', 'abc', 'ssh', '-p', '22'], ['sshpass', '-p', '***', 'ssh', '-p', '**']],
+    [['openssl', 'rsa', '-passin', 'pass:abc', '-passout', 'file:x'], ['openssl', 'rsa', '-passin', 'pass:***', '-passout', 'file:x']],
+    [['cp', '-pr', 'a', 'b', '-unit:5'], ['cp', '-pr', 'a', 'b', '-unit:5']], [['ssh', '-p', '22'], ['ssh', '-p', '22']],
     [['docker', 'login', '--password-stdin'], ['docker', 'login', '--password-stdin']],
   ])('argv %j', async (argv, wanted) => {
     const counters = createRedactCounters();
