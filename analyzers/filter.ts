@@ -1,6 +1,6 @@
 /** What of the stream reaches the sinks. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Endpoint, Event, Source } from '../src/event.ts';
+import type { BodyData, Endpoint, Event, Source } from '../src/event.ts';
 
 export interface SelectOptions {
   /** Sources that are wanted; events about ourselves always pass. */
@@ -20,15 +20,14 @@ export const ABOUT_US: ReadonlySet<Source> = new Set(['probe', 'loss', 'log'] as
 export function select({ sources, raw, ports = [] }: SelectOptions): MonoTypeOperatorFunction<Event> {
   const wanted = new Set<Source>([...sources, ...ABOUT_US]);
   if (!raw) wanted.delete('tls');
-  // They are the rest of exchanges.
-  if (wanted.has('http')) wanted.add('body');
-  else wanted.delete('body');
+  // They are the rest of exchanges, or of messages.
+  const isRestOfWanted = ({ index }: BodyData): boolean => wanted.has(index === undefined ? 'http' : 'websocket');
   const isOfPort = ({ data }: Event): boolean => {
     if (ports.length === 0 || !('endpoint' in data) || data.endpoint === null) return true;
     const { local, remote }: Endpoint = data.endpoint;
     return ports.some((port) => port === local.port || port === remote.port);
   };
-  return filter((event) => wanted.has(event.source) && (raw || !isPlaintext(event)) && isOfPort(event));
+  return filter((event) => (event.source === 'body' ? isRestOfWanted(event.data) : wanted.has(event.source)) && (raw || !isPlaintext(event)) && isOfPort(event));
 }
 
 function isPlaintext({ source, data }: Event): boolean {

@@ -115,14 +115,18 @@ export interface HttpData extends Masked {
 
 /**
  * What of a body is over the limit of its exchange, with `--raw` and redaction: decoded, masked, part after part as it arrives. The body is
- * what the exchange has, and after it these in order: whole where their `bytes` go up to what the exchange counts.
+ * what the exchange has, and after it these in order: whole where their `bytes` go up to what the exchange counts. So it is with
+ * a message of a WebSocket.
  */
 export interface BodyData extends Masked {
   readonly exchange: string;
   readonly connection: string;
   readonly url: string;
+  /** Of a WebSocket, whose client asks: what the client says is of the request. */
   readonly side: 'request' | 'response';
-  /** Where in the body it begins, in bytes as decoded. */
+  /** Of a message of a WebSocket: the `index` of its event, which comes when the message is over. */
+  readonly index?: number;
+  /** Where in the body, or in the message, it begins, in bytes as decoded. */
   readonly offset: number;
   readonly bytes: number;
   readonly body: string;
@@ -157,7 +161,7 @@ export interface WebsocketData extends Masked {
   readonly exchange: string;
   readonly connection: string;
   readonly url: string;
-  /** From 0, within the exchange, both directions together. */
+  /** From 0, within the exchange, both directions together. One over the limit gets its number when it passes that, as its `body` events have it. */
   readonly index: number;
   readonly direction: Direction;
   /** null when the event tells only that the direction can be read no further. */

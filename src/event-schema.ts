@@ -171,7 +171,7 @@ const http = z.object({
 }) satisfies z.ZodType<HttpData>;
 
 const body = z.object({
-  exchange: z.string(), connection: z.string(), url: z.string(), side: z.enum(['request', 'response']), offset: count, bytes: count,
+  exchange: z.string(), connection: z.string(), url: z.string(), side: z.enum(['request', 'response']), index: count.exactOptional(), offset: count, bytes: count,
   body: z.string(), body_encoding: encoding, redacted: count, ...masked,
 }) satisfies z.ZodType<BodyData>;
 

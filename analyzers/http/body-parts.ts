@@ -3,12 +3,11 @@
  * are left out then, so it is told decoded, part after part, as `body` events. A part leaves when the next is there,
  * so that a secret over their border is masked in both. What is held of one body does not grow with it.
  */
-import type { BodyEvent, SecretMarks } from '../../src/event.ts';
+import type { BodyData, BodyEvent, SecretMarks } from '../../src/event.ts';
 import { joinMarks, withMarks } from '../redact/marks.ts';
 import { TAIL_BYTES, tailOf } from '../redact/tail.ts';
 import { textOf, wholeCharacters } from './body.ts';
 import type { Channel } from './channel.ts';
-import type { StreamOwner } from './event-stream.ts';
 import { countMasked, masked, secretsOf } from './mask.ts';
 
 export interface BodyParts {
@@ -17,11 +16,15 @@ export interface BodyParts {
   miss(count: number): void;
   /** No more bytes come: what is held leaves. Safe twice. */
   end(): void;
+  /** Bytes may be missing from here on, and nobody knows how many. Where that does not matter, what comes is told as what comes next. */
+  doubt?(): void;
 }
 
+/** Whose body it is. */
+export type PartsOwner = Pick<BodyData, 'exchange' | 'url' | 'side' | 'index'>;
+
 export interface BodyPartsOptions {
-  readonly owner: StreamOwner;
-  readonly side: 'request' | 'response';
+  readonly owner: PartsOwner;
   /** Where in the body the first part begins. */
   readonly offset: number;
   /** What is kept of the body before it, not masked yet. */
@@ -29,7 +32,7 @@ export interface BodyPartsOptions {
 }
 
 /** Null where too many bodies are told so at once. */
-export function createBodyParts(channel: Channel, { owner, side, offset: first, before }: BodyPartsOptions): BodyParts | null {
+export function createBodyParts(channel: Channel, { owner, offset: first, before }: BodyPartsOptions): BodyParts | null {
   const { environment } = channel;
   const { parts, limits, counters } = environment;
   const partBytes = limits.bodyPartBytes;
@@ -67,7 +70,7 @@ export function createBodyParts(channel: Channel, { owner, side, offset: first, 
     return {
       timestamp, source: 'body', pid, comm, id: environment.nextId(), process, session,
       data: {
-        exchange: owner.id, connection: channel.connection, url: owner.url, side, offset, bytes: bytes.length,
+        ...owner, connection: channel.connection, offset, bytes: bytes.length,
         body: text, body_encoding: encoding, redacted, ...withMarks(secrets),
       },
     };

@@ -36,6 +36,8 @@ export interface Message {
   owner: StreamOwner | null;
   /** Tell what comes over the limit; null where nobody asks for that, or it cannot be. */
   parts: BodyParts | null | undefined;
+  /** Bytes of the body may be missing, and nobody knows where. */
+  isDoubtful: boolean;
   /** Fields after the body, masked. */
   trailers: HeaderList;
   /** What is odd about it. */
@@ -118,7 +120,7 @@ export function createMessage(
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
-    stream: null, owner: null, parts: undefined, trailers: [], flags: from.head.flags,
+    stream: null, owner: null, parts: undefined, isDoubtful: false, trailers: [], flags: from.head.flags,
     decoder, sureBytes: null,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
     secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,
@@ -177,7 +179,7 @@ function decodeBody(channel: Channel, message: Message, decoder: Decoder, bytes:
   decoder.push(bytes, (decoded) => {
     const before = body.length;
     keepDecoded(body, channel.environment, decoded);
-    if (stream === null) return !body.truncated || addRest(channel, message, decoded.subarray(body.length - before), body.decoded);
+    if (stream === null) return !body.truncated || addRest(channel, message, decoded.subarray(body.length - before), { end: body.decoded, search: () => searchBody(channel, message) });
     split(stream.blocks, decoded, 0, decoded.length);
     return true;
   });
@@ -186,7 +188,7 @@ function decodeBody(channel: Channel, message: Message, decoder: Decoder, bytes:
 
 /** Chunks of what is after the kept bytes do not go into a capture: it is told in parts, or not at all. */
 function giveUp(channel: Channel, message: Message, start: number, rest: Buffer): void {
-  addRest(channel, message, rest, message.body.total);
+  addRest(channel, message, rest, { end: message.body.total, search: () => searchBody(channel, message) });
   searchBody(channel, message);
   channel.hold?.unread(message.direction, start, start + rest.length);
   channel.hold?.settle(message.direction, start + rest.length);
@@ -215,6 +217,8 @@ export function missBody(channel: Channel, message: Message, count: number, with
 /** Bytes of the body may be missing from here on, and nobody knows how many: what comes then does not follow what came. */
 export function doubtBody(message: Message, reason: string): void {
   const { decoder, stream, body } = message;
+  message.isDoubtful = true;
+  message.parts?.doubt?.();
   if (decoder !== null && stream === null) message.sureBytes ??= body.length;
   if (stream === null) return;
   breakBlock(stream.blocks);

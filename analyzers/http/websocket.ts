@@ -11,10 +11,9 @@ import type { Channel } from './channel.ts';
 import type { Exchange } from './exchange.ts';
 import type { Protocol } from './protocol.ts';
 import { type Spelling, createSpelling } from '../redact/spelled.ts';
-import { type Message, UNREADABLE, addPayload, createMessage, endMessage, missPayload, spoil } from './websocket-message.ts';
+import { type Message, type Speaker, UNREADABLE, addPayload, createMessage, endMessage, missPayload, spoil } from './websocket-message.ts';
 
-interface Lane {
-  readonly direction: Direction;
+interface Lane extends Speaker {
   readonly reader: FrameReader;
   /** null where compression was not agreed on. */
   readonly inflater: Inflater | null;
@@ -30,14 +29,12 @@ interface Lane {
 
 interface Websocket {
   readonly channel: Channel;
-  readonly exchange: string;
-  readonly url: string;
   readonly lanes: Readonly<Record<Direction, Lane>>;
   /** Events so far. */
   count: number;
 }
 
-type Said = Omit<WebsocketData, 'exchange' | 'connection' | 'url' | 'index' | 'direction' | 'state' | 'reason'>;
+type Said = Omit<WebsocketData, 'exchange' | 'connection' | 'url' | 'index' | 'direction' | 'state' | 'reason'> & Partial<Pick<WebsocketData, 'index'>>;
 type Ending = Pick<WebsocketData, 'state' | 'reason'>;
 
 const COMPLETE: Ending = { state: 'complete', reason: null };
@@ -59,14 +56,14 @@ export function createWebsocket(channel: Channel, { id, url, request, response }
   const laneOf = (direction: Direction): Lane => {
     const resets = direction === client ? deflate?.clientResets : deflate?.serverResets;
     const lane: Lane = {
-      direction, message: null, control: null, settled: 0,
+      direction, owner: { exchange: id, url, side: direction === client ? 'request' : 'response' }, nextIndex: () => websocket.count++, message: null, control: null, settled: 0,
       inflater: resets === undefined ? null : createInflater(channel.environment, resets),
       spelling: createSpelling(channel.environment.locate),
       reader: createFrameReader(createHandler(() => websocket, () => lane), direction === client),
     };
     return lane;
   };
-  const websocket: Websocket = { channel, exchange: id, url, lanes: { read: laneOf('read'), write: laneOf('write') }, count: 0 };
+  const websocket: Websocket = { channel, lanes: { read: laneOf('read'), write: laneOf('write') }, count: 0 };
   channel.environment.counters.add('websockets');
   // Where its frames begin, nobody can say.
   if (request === null) lose(websocket.lanes[client].reader, 'gap', 'request not captured');
@@ -97,7 +94,7 @@ export function createWebsocket(channel: Channel, { id, url, request, response }
 function createHandler(websocketOf: () => Websocket, laneOf: () => Lane): FrameHandler {
   return {
     onFrame: (frame) => onFrame(websocketOf(), laneOf(), frame),
-    onPayload: (frame, bytes, position) => addPayload(websocketOf().channel, messageOf(laneOf(), frame), frame, bytes, position),
+    onPayload: (frame, payload) => addPayload(websocketOf().channel, messageOf(laneOf(), frame), frame, payload),
     onMissing: (frame, count, withheld) => missPayload(websocketOf().channel, messageOf(laneOf(), frame), count, withheld),
     onFrameEnd: (frame) => onFrameEnd(websocketOf(), laneOf(), frame),
     onLost(cause, reason) {
@@ -116,7 +113,7 @@ function onFrame({ channel }: Websocket, lane: Lane, frame: Frame): string | nul
   const { opcode, rsv1 } = frame;
   if (isControl(opcode)) {
     if (rsv1) return 'compressed control frame';
-    lane.control = createMessage(channel, lane.direction, frame, { inflater: null, spelling: null });
+    lane.control = createMessage(channel, lane, frame, { inflater: null, spelling: null });
     lane.control.fragments = 1;
     return null;
   }
@@ -126,7 +123,7 @@ function onFrame({ channel }: Websocket, lane: Lane, frame: Frame): string | nul
   } else {
     if (lane.message !== null) return 'message inside of a message';
     if (rsv1 && lane.inflater === null) return 'compression was not agreed on';
-    lane.message = createMessage(channel, lane.direction, frame, { inflater: rsv1 ? lane.inflater : null, spelling: frame.opcode === OPCODE.text ? lane.spelling : null });
+    lane.message = createMessage(channel, lane, frame, { inflater: rsv1 ? lane.inflater : null, spelling: frame.opcode === OPCODE.text ? lane.spelling : null });
   }
   lane.message.fragments++;
   return null;
@@ -195,15 +192,15 @@ function settle({ channel }: Websocket, lane: Lane, end: number): void {
   channel.hold?.settle(lane.direction, from);
 }
 
-function emit(websocket: Websocket, { direction }: Lane, data: Said & Ending): void {
-  const { channel, exchange, url } = websocket;
+function emit(websocket: Websocket, { direction, owner: { exchange, url }, nextIndex }: Lane, data: Said & Ending): void {
+  const { channel } = websocket;
   const { environment, connection, carrier } = channel;
   const { timestamp, pid, comm, process, session } = carrier;
   environment.counters.add('websocket_messages');
   environment.counters.add('masked', data.redacted);
   environment.derive({
     timestamp, source: 'websocket', pid, comm,
-    data: { exchange, connection, url, index: websocket.count++, direction, ...data },
+    data: { exchange, connection, url, index: data.index ?? nextIndex(), direction, ...data },
     id: environment.nextId(), process, session,
   });
 }

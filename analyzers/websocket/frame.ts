@@ -18,12 +18,20 @@ export interface Frame {
   readonly position: number;
 }
 
+/** Bytes of a frame's payload, as they are on the wire. */
+export interface Payload {
+  readonly bytes: Buffer;
+  /** On the wire, where bytes of what carries the WebSocket may be in between. */
+  readonly position: number;
+  /** In the payload. */
+  readonly offset: number;
+}
+
 /** What was found. Buffers are views, valid during the call alone; positions are wire bytes. */
 export interface FrameHandler {
   /** Why it may not come here, or null. */
   onFrame(frame: Frame): string | null;
-  /** Bytes of its payload, as they are on the wire. */
-  onPayload(frame: Frame, bytes: Buffer, position: number): void;
+  onPayload(frame: Frame, payload: Payload): void;
   /** Bytes of its payload that will not come. `withheld`: the capture left them out on purpose. */
   onMissing(frame: Frame, count: number, withheld: boolean): void;
   /** False: nothing more can be read. */
@@ -151,8 +159,9 @@ function lengthOf(head: Buffer): number {
 
 function readPayload(reader: FrameReader, frame: Frame, { bytes, at, position }: { readonly bytes: Buffer; readonly at: number; readonly position: number }): number {
   const end = Math.min(bytes.length, at + reader.remaining);
+  const offset = frame.length - reader.remaining;
   reader.remaining -= end - at;
-  reader.handler.onPayload(frame, bytes.subarray(at, end), position + at);
+  reader.handler.onPayload(frame, { bytes: bytes.subarray(at, end), position: position + at, offset });
   if (reader.remaining === 0) endFrame(reader, frame);
   return end;
 }

@@ -45,7 +45,10 @@ export function describe(event: Event): string {
     case 'readline': return `"${excerpt(event.data.line)}"${event.data.truncated ? ' truncated' : ''}`;
     case 'stdio': return describeStdio(event.data);
     case 'http': return describeHttp(event.data);
-    case 'body': return `${event.data.side} of ${escapeText(event.data.url)} from byte ${event.data.offset} "${excerpt(event.data.body)}"`;
+    case 'body': {
+      const { side, url, index, offset, body } = event.data;
+      return `${side}${index === undefined ? '' : ` #${index}`} of ${escapeText(url)} from byte ${offset} "${excerpt(body)}"`;
+    }
     case 'sse': return `${escapeText(event.data.event)} #${event.data.index} "${excerpt(event.data.data)}"`;
     case 'websocket': return describeWebsocket(event.data);
     case 'mcp': return describeMcp(event.data);

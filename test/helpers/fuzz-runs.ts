@@ -23,8 +23,8 @@ export function runFrames(input: Buffer, random: Random): void {
   };
   const reader = createFrameReader({
     onFrame: () => (random(50) === 0 ? 'refused' : null),
-    onPayload: (frame, bytes, position) => {
-      if (position + bytes.length > frame.position + frame.length) throw new Error('payload beyond the end of its frame');
+    onPayload: (frame, { bytes, position, offset }) => {
+      if (position + bytes.length > frame.position + frame.length || offset !== position - frame.position) throw new Error('payload beyond the end of its frame');
       tell(position, position + bytes.length);
     },
     onMissing: () => {},

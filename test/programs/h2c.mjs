@@ -1,12 +1,13 @@
 /**
  * HTTP/2 in plain text. `serve`: a server of Node, which speaks first; `upgrade`: one that takes
  * the first request of a connection in HTTP/1.1 and answers with the bytes on its command line, in hex;
- * `call URL`: one gRPC call. Servers print their port and go when standard input ends.
+ * `call URL [FILE]`: one gRPC call, of whose body FILE may be the bytes. Servers print their port and go when standard input ends.
  */
+import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
 
-const [mode, argument] = process.argv.slice(2);
+const [mode, argument, file] = process.argv.slice(2);
 
 const message = (text) => {
   const frame = Buffer.alloc(5);
@@ -51,7 +52,7 @@ const call = (url) => {
   const stream = session.request({ ':method': 'POST', ':path': '/echo.Echo/Ping', 'content-type': 'application/grpc', te: 'trailers' });
   stream.resume();
   stream.on('close', () => session.close());
-  stream.end(message('ping'));
+  stream.end(file === undefined ? message('ping') : readFileSync(file));
 };
 
 if (mode === 'serve') listen(http2.createServer().on('stream', answer));

@@ -149,12 +149,6 @@ describe('parts', () => {
     expect([parts.length, counters.get('body_parts_full')]).toEqual([0, 1]);
   });
 
-  test('are not told of messages of gRPC, in which compressed ones may be', () => {
-    const answer = Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web\r\nContent-Length: 1000\r\n\r\n`), Buffer.alloc(1000)]);
-    const { parts, counters } = run(eventsOf({ asked: Buffer.from('GET /long HTTP/1.1\r\nHost: a\r\n\r\n'), answer }, () => 100));
-    expect([parts.length, counters.get('body_parts_unsure')]).toEqual([0, 1]);
-  });
-
   test('after a gap go on at their place', () => {
     const lost = events.filter((_, index) => index !== 7);
     const { order } = analyze(lost, { raw: true, locateSecrets, limits: SMALL });

@@ -181,10 +181,11 @@ function summariseSse(data: Data): Summary {
 function summariseBody(data: Data): Summary {
   const side = text(data, 'side');
   const bytes = number(data, 'bytes');
+  const message = numberOrNull(data, 'index');
   return {
     kind: side,
     title: text(data, 'body_encoding') === 'base64' ? `${formatBytes(bytes)} of ${text(data, 'url')}` : text(data, 'body'),
-    note: `${side} from ${formatBytes(number(data, 'offset'))}`,
+    note: `${side}${message === null ? '' : ` #${message}`} from ${formatBytes(number(data, 'offset'))}`,
     bytes,
     exchange: textOrNull(data, 'exchange'),
   };
