@@ -146,9 +146,10 @@ export interface SseData extends Masked {
   readonly event: string;
   readonly data: string;
   readonly last_event_id: string | null;
+  /** How long to wait before connecting again: as the event says, or what came without data since the one before. */
   readonly retry_ms: number | null;
-  /** Since the request's first byte. */
-  readonly since_request_ms: number;
+  /** Since the request's first byte; null where the request was not captured. */
+  readonly since_request_ms: number | null;
   readonly truncated: boolean;
 }
 

@@ -177,7 +177,7 @@ const body = z.object({
 
 const sse = z.object({
   exchange: z.string(), connection: z.string(), url: z.string(), index: count, event: z.string(), data: z.string(),
-  last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number(), truncated: z.boolean(), ...masked,
+  last_event_id: z.string().nullable(), retry_ms: count.nullable(), since_request_ms: z.number().nullable(), truncated: z.boolean(), ...masked,
 }) satisfies z.ZodType<SseData>;
 
 const websocket = z.object({

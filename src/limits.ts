@@ -135,6 +135,8 @@ export const LIMITS = {
   protobufDepth: 8,
   /** The line that tells a chunk's size, its extensions included: Node allows 16 KiB. At it the exchange says so as its reason. */
   httpChunkLineBytes: 16 * KIB,
+  /** The chunk that shows where a stream of events goes on after a gap: one has an event or a few. A longer one is not taken for it. */
+  httpChunkSeekBytes: 64 * KIB,
   /**
    * Parts of a connection that wait for an earlier one: two threads of one program can
    * deliver out of order by a few records. Beyond either bound the missing bytes are a gap.

@@ -232,9 +232,9 @@ function open(state: State, detected: Detected, direction: Direction): void {
 function createProtocol(channel: Channel, detected: Detected, direction: Direction): Protocol {
   switch (detected) {
     case 'http1': return createHttp1(channel);
-    case 'http2-client': return createHttp2(channel, { client: direction, upgraded: null });
-    case 'http2-server': return createHttp2(channel, { client: direction === 'read' ? 'write' : 'read', upgraded: null });
-    case 'http2': return createHttp2(channel, { client: null, upgraded: null });
+    case 'http2-client': return createHttp2(channel, { client: direction, upgraded: null, earlier: 0 });
+    case 'http2-server': return createHttp2(channel, { client: direction === 'read' ? 'write' : 'read', upgraded: null, earlier: 0 });
+    case 'http2': return createHttp2(channel, { client: null, upgraded: null, earlier: 0 });
     default: return createOpaque(channel);
   }
 }

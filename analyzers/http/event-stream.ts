@@ -18,7 +18,8 @@ import { type Range, masked, secretsOf } from './mask.ts';
 export interface StreamOwner {
   readonly id: string;
   readonly url: string;
-  readonly started: Nanoseconds;
+  /** First byte of its request; null where that was not captured. */
+  readonly asked: Nanoseconds | null;
 }
 
 export interface EventStream {
@@ -89,7 +90,7 @@ function sseEvent(channel: Channel, { owner, index, fields, truncated, secrets }
     data: fields.data,
     last_event_id: fields.lastEventId,
     retry_ms: fields.retryMs,
-    since_request_ms: differenceMs(timestamp, owner.started),
+    since_request_ms: owner.asked === null ? null : differenceMs(timestamp, owner.asked),
     truncated,
   };
   return {

@@ -28,6 +28,8 @@ export interface Exchange {
   readonly host: string | null;
   /** First byte of the request, or of the response where there is no request. */
   readonly started: Nanoseconds;
+  /** First byte of the request. */
+  readonly asked: Nanoseconds | null;
   /** Its response may be in a gap. */
   suspect: string | null;
   /** Why its response may be that of another request. */
@@ -47,12 +49,12 @@ export function exchangeOf(channel: Channel, id: string, number: number, request
   const { target, method, headers, authority } = request.head;
   const { url, path, host } = addressOf(method, target, authority ?? headers['host']?.[0], originOf(channel, request));
   return {
-    id, stream: null, pushed: false, number, request, response: null, interim: [], url, path, host, started: request.first.timestamp, suspect: null, unsure: null, inferred: false,
+    id, stream: null, pushed: false, number, request, response: null, interim: [], url, path, host, started: request.first.timestamp, asked: request.first.timestamp, suspect: null, unsure: null, inferred: false,
   };
 }
 
 export function exchangeWithoutRequest(id: string, number: number, started: Nanoseconds): Exchange {
-  return { id, stream: null, pushed: false, number, request: null, response: null, interim: [], url: '', path: '', host: null, started, suspect: null, unsure: null, inferred: false };
+  return { id, stream: null, pushed: false, number, request: null, response: null, interim: [], url: '', path: '', host: null, started, asked: null, suspect: null, unsure: null, inferred: false };
 }
 
 /** What stands before the path of a URL: `https://`, and the server's address for a request that names none. */

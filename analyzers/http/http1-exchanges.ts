@@ -5,12 +5,12 @@
 import type { Direction } from '../../src/event.ts';
 import { FRAMING, type Framing, framingOf } from '../http1/framing.ts';
 import { reasonOf } from '../http1/head.ts';
-import { type Http1Parser, expectKind, giveUpBody, makeOpaque } from '../http1/parser.ts';
+import { type Http1Parser, expectKind, giveUpBody, giveUpHole, makeOpaque } from '../http1/parser.ts';
 import { AT, BAD_CHUNK, BAD_SIZE } from '../http1/state.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import type { Carrier, Channel } from './channel.ts';
 import { type Exchange, type Interim, addInterim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
-import { type MaskedHead, type Message, addFlag, createMessage, endMessage, openStream } from './message.ts';
+import { type MaskedHead, type Message, addFlag, createMessage, doubtBody, endMessage, openStream } from './message.ts';
 import { createOpaque } from './opaque.ts';
 import { type Lost, type Pairing, addRequest, announced, doubtOrder, loseResponses, takeRequest } from './pairing.ts';
 import type { Protocol } from './protocol.ts';
@@ -54,7 +54,7 @@ export function onRequest(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const { channel } = http;
   const { direction } = lane;
   tellOtherKind(http, direction, 'response');
-  endOrphan(http, otherLane(http, direction));
+  endSilent(http, otherLane(http, direction));
   const framing = framingOf(from.head, null);
   const request = createMessage(channel, direction, from, lane.first, framing);
   const exchange = exchangeOf(channel, nextId(http), http.exchanges++, request);
@@ -131,11 +131,11 @@ function onUnframed(http: Http1, lane: Lane, { head, fault }: Message): void {
 }
 
 /**
- * A client has the whole answer before it asks again. That of a request which was not captured may
- * have had no body, whatever its length says: as to HEAD.
+ * A client has the whole answer before it asks again: the rest of one with a gap was lost with it. That of a request which was
+ * not captured may have had no body, whatever its length says: as to HEAD.
  */
-function endOrphan(http: Http1, lane: Lane | null): void {
-  if (lane === null || lane.exchange === null || lane.exchange.request !== null || !giveUpBody(lane.parser)) return;
+function endSilent(http: Http1, lane: Lane | null): void {
+  if (lane === null || giveUpHole(lane.parser) || lane.exchange === null || lane.exchange.request !== null || !giveUpBody(lane.parser)) return;
   breakOff(http, lane, 'end of the response is not sure');
 }
 
@@ -174,13 +174,33 @@ export function onLost(http: Http1, lane: Lane, reason: string, sinceStart: bool
   if (lane.parser.kind !== 'request') loseResponses(http.pairing, { before, swallowed: true });
 }
 
+/**
+ * Bytes of its body in chunks are missing, nobody knows how many. A stream of events is read on behind them, unless its client may have
+ * asked for more meanwhile: what follows could be the answer to that.
+ */
+export function onHole(http: Http1, { direction, message }: Lane, reason: string): boolean {
+  const other = otherLane(http, direction);
+  const isAlone = other === null || (other.parser.state === AT.start && other.lost === 'nothing');
+  if (message === null || message.stream === null || message.decoder !== null || http.pairing.waiting.length > 0 || !isAlone) return false;
+  message.fault ??= reason;
+  doubtBody(message, reason);
+  return true;
+}
+
+/** That the body goes on is likely; nothing on the wire proves that no other message is in the gap. */
+export function onResumed(http: Http1, lane: Lane): void {
+  lane.lost = 'nothing';
+  if (lane.exchange !== null) lane.exchange.inferred = true;
+  doubtOrder(http.pairing, lane.parser.kind, http.exchanges);
+}
+
 /** 101, or 2xx to CONNECT: the exchange is over, and what follows is another protocol. */
 function upgrade(http: Http1, lane: Lane): void {
   const exchange = endOf(http, lane, true);
   if (exchange === null || !isHttp2Upgrade(exchange)) emitWhenDone(http, exchange);
   abandon(http, 'connection changed its protocol');
   const asking = otherLane(http, exchange?.response?.direction ?? 'read');
-  leaveHttp(http, createSuccessor(http.channel, exchange, asking !== null && asking.parser.state !== AT.start));
+  leaveHttp(http, createSuccessor(http.channel, exchange, { isEarly: asking !== null && asking.parser.state !== AT.start, earlier: http.exchanges }));
 }
 
 /** Requests beyond the limit: the pairing cannot be kept. */

@@ -5,7 +5,7 @@
 import type { Direction } from '../../src/event.ts';
 import { type Http1Handler, createHttp1Parser, feed, finish, isInChunks, isSeeking, skip } from '../http1/parser.ts';
 import { type Channel, carrierOf } from './channel.ts';
-import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onLost, onRequest, onResponse, otherLane } from './http1-exchanges.ts';
+import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onHole, onLost, onRequest, onResponse, onResumed, otherLane } from './http1-exchanges.ts';
 import { addBody, addFlag, addTrailers, maskFields, missBody, readHead } from './message.ts';
 import { createPairing, doubtOrder } from './pairing.ts';
 import type { End, Protocol } from './protocol.ts';
@@ -76,6 +76,8 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
       const { message } = lane();
       if (message !== null) missBody(channel, message, count, withheld);
     },
+    onHole: (reason) => onHole(http, lane(), reason),
+    onResumed: () => onResumed(http, lane()),
     onTrailers: (trailers, position) => addTrailers(channel, lane().message, trailers, { direction, position }),
     onFlag(flag) {
       const { message } = lane();

@@ -23,14 +23,18 @@ export interface Http2Start {
   readonly client: Direction | null;
   /** The exchange that asked for HTTP/2 on a connection of HTTP/1; its response is that of stream 1. */
   readonly upgraded: Exchange | null;
+  /** Exchanges that this connection had before it. */
+  readonly earlier: number;
 }
 
-export function createHttp2(channel: Channel, { client, upgraded }: Http2Start): Protocol {
+export function createHttp2(channel: Channel, { client, upgraded, earlier }: Http2Start): Protocol {
   const { hold } = channel;
   const streams: Streams = {
     channel, settled: hold === null ? null : createSettled(channel, hold), open: new Map(), closed: createRecent(), client,
     // Joined in the middle, both directions are.
     whole: { read: client !== null, write: client !== null }, goaway: null,
+    // Stream 1 is the last of them.
+    base: Math.max(0, earlier - 1),
   };
   const http: Http2 = { channel, streams, lanes: { read: null, write: null } };
   const isUpgrade = upgraded !== null;

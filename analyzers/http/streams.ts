@@ -39,6 +39,8 @@ export interface Streams {
   client: Direction | null;
   /** Nothing is missing of a direction so far. */
   readonly whole: Record<Direction, boolean>;
+  /** What is added to a stream's number in the id of its exchange. */
+  readonly base: number;
   /** What the last GOAWAY said, when that was an error. */
   goaway: string | null;
 }
@@ -66,7 +68,7 @@ export function openStreamOf(streams: Streams, number: number, options: { readon
     }
   }
   const stream: Stream = {
-    number, id: options.id ?? `${channel.connection}#${number}`, channel: streams.settled?.channelOf(number) ?? channel,
+    number, id: options.id ?? `${channel.connection}#${streams.base + number}`, channel: streams.settled?.channelOf(number) ?? channel,
     messages: { read: null, write: null }, suspect: { read: null, write: null }, pushed: options.pushed ?? false, interim: [], tunnel: null, tunnelEnded: new Set(),
   };
   open.set(number, stream);
@@ -79,8 +81,8 @@ export function ownerOf(streams: Streams, stream: Stream): StreamOwner {
     get url() {
       return exchangeFrom(streams, stream).url;
     },
-    get started(): Nanoseconds {
-      return exchangeFrom(streams, stream).started;
+    get asked(): Nanoseconds | null {
+      return exchangeFrom(streams, stream).asked;
     },
   };
 }
@@ -128,7 +130,7 @@ export function tunnelWhenGranted(streams: Streams, stream: Stream): void {
   for (const direction of ['read', 'write'] as const) endSide(streams, stream, direction);
   const exchange = exchangeFrom(streams, stream);
   emitExchange(stream.channel, exchange, '');
-  stream.tunnel = createSuccessor(stream.channel, exchange, isEarly);
+  stream.tunnel = createSuccessor(stream.channel, exchange, { isEarly, earlier: 0 });
   for (const direction of ['read', 'write'] as const) {
     // Its first bytes may be in a gap: then it begins in the middle of something.
     if (stream.suspect[direction] !== null) missTunnel(streams, stream, direction);

@@ -11,11 +11,11 @@ import { createWebsocket, isWebsocket } from './websocket.ts';
 
 /**
  * `exchange` is over and was emitted, but for `isHttp2Upgrade`; null when its request was not told from others.
- * `isEarly`: bytes of the client's side came before, and were read as something else.
+ * `isEarly`: bytes of the client's side came before, and were read as something else; `earlier`: exchanges that the connection had.
  */
-export function createSuccessor(channel: Channel, exchange: Exchange | null, isEarly: boolean): Protocol {
+export function createSuccessor(channel: Channel, exchange: Exchange | null, { isEarly, earlier }: { readonly isEarly: boolean; readonly earlier: number }): Protocol {
   if (exchange !== null && isHttp2Upgrade(exchange)) {
-    return createHttp2(channel, { client: exchange.request?.direction ?? null, upgraded: exchange });
+    return createHttp2(channel, { client: exchange.request?.direction ?? null, upgraded: exchange, earlier });
   }
   if (exchange !== null && isWebsocket(exchange)) return createWebsocket(channel, exchange, isEarly);
   channel.environment.counters.add('opaque_upgraded');

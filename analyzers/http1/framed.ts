@@ -38,7 +38,7 @@ export function endOfPart(p: Http1Parser, position: number): void {
   p.handler.onEnd(position);
 }
 
-function beginChunkSize(p: Http1Parser): void {
+export function beginChunkSize(p: Http1Parser): void {
   p.state = AT.chunkSize;
   p.remaining = 0;
   p.sizeLine = 0;

@@ -79,6 +79,7 @@ function endOfLines(p: Http1Parser, bytes: Buffer, end: number, whole: boolean):
     seekFresh(p);
     return handler.onLost(fault, false);
   }
+  p.headBytes = lines.length;
   const framing = handler.onHead(kind ?? 'request', lines, gatherPosition, whole);
   beginBody(p, whole ? framing : FRAMING.lost, p.base + end);
 }

@@ -10,10 +10,12 @@
  */
 import { isUpper } from './bytes.ts';
 import { endOfPart, stepBody, stepChunkEnd, stepChunkExtension, stepChunkSize } from './framed.ts';
+import { type Piece, addAfterHole, breakHole, closeHole, openHole } from './hole.ts';
 import { couldStart, dropGathered, fail, gather, isGathering, stepLines, stepStart } from './lines.ts';
 import type { MessageKind } from './start-line.ts';
 import { AT, BAD_CHUNK, GAP, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, seekFresh, startGathering } from './state.ts';
 
+export { giveUpHole } from './hole.ts';
 export { type Http1Handler, type Http1Limits, type Http1Parser, createHttp1Parser } from './state.ts';
 
 /** Enough to tell a message by `guess`, however the rest reads. */
@@ -21,6 +23,11 @@ const GUESS_BYTES = 32;
 
 /** Reads the next bytes of the direction. `fresh`: a call of the program began with them. */
 export function feed(p: Http1Parser, bytes: Buffer, position: number, fresh: boolean): void {
+  const piece = p.hole === null ? { bytes, position, fresh } : addAfterHole(p, p.hole, { bytes, position, fresh });
+  if (piece !== null) read(p, piece);
+}
+
+function read(p: Http1Parser, { bytes, position, fresh }: Piece): void {
   p.base = position;
   p.gatherFrom = 0;
   p.fresh = fresh;
@@ -48,6 +55,8 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
     if (p.remaining === 0) endOfPart(p, position + count);
     return;
   }
+  if (p.hole !== null) return breakHole(p, p.hole);
+  if (!withheld && isInChunks(p) && openHole(p, position, count)) return;
   const { tentative } = p;
   // Withheld bytes are those that made no sense when they were there.
   const reason = withheld ? faultOf(p.state) : `${GAP}${count} bytes`;
@@ -73,13 +82,14 @@ function faultOf(state: Place): string {
 export function finish(p: Http1Parser, position: number, clean: boolean): void {
   const state = p.state;
   dropGathered(p);
+  closeHole(p);
   p.state = AT.opaque;
   if (state === AT.untilClose && clean) p.handler.onEnd(position);
 }
 
-/** It looks for the start of a message in bytes that are none. */
+/** It looks for where something begins in bytes that cannot be read. */
 export function isSeeking(p: Http1Parser): boolean {
-  return p.state === AT.seek;
+  return p.state === AT.seek || p.state === AT.hole;
 }
 
 export function isInChunks(p: Http1Parser): boolean {
@@ -97,6 +107,7 @@ export function expectKind(p: Http1Parser, kind: MessageKind): void {
 /** What follows is no HTTP/1 any more. */
 export function makeOpaque(p: Http1Parser): void {
   dropGathered(p);
+  closeHole(p);
   p.state = AT.opaque;
 }
 

@@ -1,6 +1,7 @@
 /** The state of the HTTP/1 machine, and what it tells of what it found. */
 import type { HttpFlag } from '../../src/event.ts';
 import type { Framing } from './framing.ts';
+import type { Hole } from './hole.ts';
 import type { MessageKind } from './start-line.ts';
 
 /** What the parser found. Buffers are views, valid during the call alone; positions are wire bytes. */
@@ -12,6 +13,10 @@ export interface Http1Handler {
   onBody(bytes: Buffer, start: number, end: number, position: number): void;
   /** Bytes of a body that will not come; it goes on after them. `withheld`: the capture left them out on purpose. */
   onMissing(count: number, withheld: boolean): void;
+  /** Bytes of a body in chunks, and of what is between them, will not come. Returns whether it is of use if it goes on after them. */
+  onHole(reason: string): boolean;
+  /** It does. */
+  onResumed(): void;
   /** Returns why the message's end cannot be trusted, or null. */
   onTrailers(trailers: Buffer, position: number): string | null;
   /** Something odd about the message's chunks. */
@@ -36,6 +41,7 @@ export interface Http1Handler {
 export interface Http1Limits {
   readonly httpHeadBytes: number;
   readonly httpChunkLineBytes: number;
+  readonly httpChunkSeekBytes: number;
 }
 
 /** Where in a message the next byte is. */
@@ -52,6 +58,7 @@ export const AT = {
   untilClose: 9,
   seek: 10,
   opaque: 11,
+  hole: 12,
 } as const;
 export type Place = (typeof AT)[keyof typeof AT];
 
@@ -87,6 +94,10 @@ export interface Http1Parser {
   /** Of the line being read: its bytes so far, and its first one. */
   lineBytes: number;
   lineFirst: number;
+  /** How long the last head was. */
+  headBytes: number;
+  /** What is known of a body that may go on after a gap. */
+  hole: Hole | null;
   /** The message is a guess made while seeking: if it fails, nothing was lost. */
   tentative: boolean;
   /** While seeking: a call of the program began with the next byte. */
@@ -98,7 +109,7 @@ export function createHttp1Parser(handler: Http1Handler, limits: Http1Limits, se
   return {
     handler, limits, state: seeking ? AT.seek : AT.start, kind: null, base: 0, remaining: 0, sizeLine: 0, sizePart: IN.size,
     gathered: NOTHING, gatheredLength: 0, gatherFrom: 0, gatherPosition: 0,
-    lineBytes: 0, lineFirst: 0, tentative: false, fresh: false,
+    lineBytes: 0, lineFirst: 0, headBytes: 0, hole: null, tentative: false, fresh: false,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Reads the fields of one block of an event stream (WHATWG HTML §9.2.6): data
  * over several lines, event, id, retry; comments and unknown fields are ignored.
- * The last event id lives as long as the stream; everything else is a block's own.
+ * The last event id lives as long as the stream; a time to wait in a block without data is told with the next event; everything else is a block's own.
  */
 export interface SseFields {
   readonly event: string;
@@ -12,6 +12,8 @@ export interface SseFields {
 
 export interface SseParser {
   lastEventId: string | null;
+  /** Said in a block without data, since the last event. */
+  retryMs: number | null;
   /** Only the first block can begin with a byte order mark. */
   first: boolean;
 }
@@ -23,7 +25,7 @@ interface Block {
 }
 
 export function createSseParser(): SseParser {
-  return { lastEventId: null, first: true };
+  return { lastEventId: null, retryMs: null, first: true };
 }
 
 /** null when the block has no data, and so is no event. */
@@ -42,12 +44,14 @@ export function parseBlock(parser: SseParser, bytes: Buffer): SseFields | null {
     if (end > at) takeLine(parser, block, text.slice(at, end));
     at = end + 1;
   }
+  const retryMs = block.retryMs ?? parser.retryMs;
+  parser.retryMs = block.data === null ? retryMs : null;
   if (block.data === null) return null;
   return {
     event: block.event === '' ? 'message' : block.event,
     data: block.data,
     lastEventId: parser.lastEventId,
-    retryMs: block.retryMs,
+    retryMs,
   };
 }
 

@@ -142,6 +142,11 @@ describe('rows', () => {
     expect(row).toMatchObject({ kind: 'POST', title: 'POST https://a.example/v1', note: '529 · aborted · 2 s', tone: 'error', t: 5, mid: 5e8 + 5, end: 2e9 + 5 });
   });
 
+  it('say of an event of a stream how long after its request it came, where that was captured', () => {
+    expect(toRow(event('sse', 0, { event: 'a', data: 'x', index: 3, since_request_ms: 2 }), base).note).toBe('#3 · +2 ms');
+    expect(toRow(event('sse', 0, { event: 'a', data: 'x', index: 3, since_request_ms: null }), base).note).toBe('#3');
+  });
+
   it('say on the bar of an exchange where it went', () => {
     const label = (url: string): unknown => toRow(event('http', 0, { method: 'GET', url, status: 200, sse_events: 4 }), base).http;
     expect(label('https://a.example:8443/v1/x?key=1#y')).toEqual({ host: 'a.example:8443', path: '/v1/x', status: 200, streamed: 4 });

@@ -168,10 +168,11 @@ function summariseSse(data: Data): Summary {
   // Some services repeat the event's name in its data, where it takes the room of what is said.
   const named = `{"type":"${kind}",`;
   const said = text(data, 'data');
+  const sinceMs = numberOrNull(data, 'since_request_ms');
   return {
     kind,
     title: said.startsWith(named) ? `{${said.slice(named.length)}` : said,
-    note: `#${number(data, 'index')} · +${formatDuration(number(data, 'since_request_ms') * 1e6)}`,
+    note: sinceMs === null ? `#${number(data, 'index')}` : `#${number(data, 'index')} · +${formatDuration(sinceMs * 1e6)}`,
     bytes: text(data, 'data').length,
     exchange: textOrNull(data, 'exchange'),
   };
