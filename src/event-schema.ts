@@ -150,7 +150,7 @@ const flag = z.enum([
   'length-with-transfer-coding', 'lengths-differ', 'length-repeated', 'bad-length',
   'transfer-coding-in-http-1.0', 'chunked-repeated', 'chunked-not-last', 'transfer-coding-without-chunked',
   'chunk-extension', 'chunk-size-padded', 'chunk-size-overflow', 'malformed-chunk',
-  'transfer-coding-in-http-2', 'connection-field-in-http-2',
+  'transfer-coding-in-http-2', 'connection-field-in-http-2', 'body-not-sent',
 ]) satisfies z.ZodType<HttpFlag>;
 
 const http = z.object({

@@ -19,10 +19,8 @@ import { createSuccessor, isHttp2Upgrade } from './successor.ts';
 export interface Lane {
   readonly direction: Direction;
   readonly parser: Http1Parser;
-  /** Its first bytes were not there, and no message was found since. */
-  midway: boolean;
-  /** Its first byte was there. */
-  readonly complete: boolean;
+  /** How many exchanges there were when its first bytes came, which had others before them; null from its first message on. */
+  midwayAt: number | null;
   /** What of it is missing, where no message began since. */
   lost: Lost;
   /** Bytes came that were read as no message, and since then neither a message began nor, in the other direction, a response. */
@@ -78,8 +76,9 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   const { status } = from.head;
   tellOtherKind(http, direction, 'request');
   answerUnread(http, direction);
-  if (lane.midway) loseResponses(http.pairing, { before: lane.firstNumber, swallowed: otherLane(http, direction)?.complete === true });
-  lane.midway = false;
+  // What was lost before its first bytes may have had the response to any request that was there by then.
+  if (lane.midwayAt !== null) loseResponses(http.pairing, { before: lane.midwayAt, swallowed: true });
+  lane.midwayAt = null;
   lane.lost = 'nothing';
   if (status < 200 && status !== 101 && from.head.fault === null) {
     addInterim(channel, announced(http.pairing)?.interim ?? lane.interim, from);
@@ -93,9 +92,29 @@ export function onResponse(http: Http1, lane: Lane, from: MaskedHead): Framing {
   lane.message = response;
   lane.exchange = exchange;
   openStream(channel, response, () => exchange);
+  doubtBodies(http, lane, exchange);
   if (framing === FRAMING.lost) onUnframed(http, lane, response);
   if (framing === FRAMING.opaque) upgrade(http, lane);
   return framing;
+}
+
+/** Of a request whose client waited for 100 in vain, and of the response to one that was not captured. */
+function doubtBodies(http: Http1, lane: Lane, { request, interim }: Exchange): void {
+  const asking = otherLane(http, lane.direction);
+  if (request === null) lane.parser.mayLackBody = true;
+  else if (asking?.message === request && isWaiting(request) && interim.every(({ head }) => head.status !== 100)) asking.parser.mayLackBody = true;
+}
+
+function isWaiting({ head }: Message): boolean {
+  return head.headers['expect']?.some((value) => value.toLowerCase() === '100-continue') ?? false;
+}
+
+/** There is another message where the body would begin, or the end of the connection. */
+export function onUnsent(http: Http1, lane: Lane): void {
+  if (lane.message === null || lane.message.body.total > 0) return;
+  if (lane.message.head.kind === 'response') return breakOff(http, lane, 'end of the response is not sure');
+  addFlag(lane.message, 'body-not-sent');
+  emitWhenDone(http, endOf(http, lane, true));
 }
 
 function tellOtherKind(http: Http1, direction: Direction, kind: MessageKind): void {

@@ -5,7 +5,7 @@
 import type { Direction } from '../../src/event.ts';
 import { type Http1Handler, createHttp1Parser, feed, finish, isInChunks, isSeeking, skip } from '../http1/parser.ts';
 import { type Channel, carrierOf } from './channel.ts';
-import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onHole, onLost, onRequest, onResponse, onResumed, otherLane } from './http1-exchanges.ts';
+import { type Http1, type Lane, abandon, emitWhenDone, endOf, lanesOf, onHole, onLost, onRequest, onResponse, onResumed, onUnsent, otherLane } from './http1-exchanges.ts';
 import { addBody, addFlag, addTrailers, maskFields, missBody, readHead } from './message.ts';
 import { createPairing, doubtOrder } from './pairing.ts';
 import type { End, Protocol } from './protocol.ts';
@@ -43,11 +43,11 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
   const lane: Lane = {
-    direction, parser, midway: position > 0, complete: position === 0, lost: position > 0 ? 'requests' : 'nothing', unread: false, first: http.channel.carrier, firstNumber: 0,
+    direction, parser, midwayAt: position > 0 ? http.exchanges : null, lost: position > 0 ? 'requests' : 'nothing', unread: false, first: http.channel.carrier, firstNumber: 0,
     exchange: null, message: null, interim: [],
   };
   http.lanes[direction] = lane;
-  if (lane.midway) doubtOrder(http.pairing, null, 0);
+  if (lane.midwayAt !== null) doubtOrder(http.pairing, null, 0);
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
   return lane;
@@ -88,6 +88,7 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
     onExtension(from, to) {
       if (channel.environment.locate !== undefined) channel.hold?.mask(direction, from, to);
     },
+    onUnsent: () => onUnsent(http, lane()),
     onEnd(position) {
       const ended = endOf(http, lane(), true);
       channel.hold?.settle(direction, position);

@@ -13,7 +13,7 @@ export type Waiting =
 interface Side {
   /** The first bytes, where they are the connection's first. */
   first: Buffer;
-  readonly midway: Midway | null;
+  midway: Midway | null;
 }
 
 export interface Undecided {
@@ -62,9 +62,10 @@ export function createUndecided({ limits }: Environment): Undecided {
       return detected === 'more' ? keep({ kind: 'part', part: ownPart(part) }, spanOf(chunk)) : detected;
     },
     addGap(before, position, count) {
-      const { midway } = sideOf(before, position);
-      if (midway === null) return 'unknown';
-      lookOver(midway, position, count, false);
+      // After too few bytes to tell, what follows is the middle of something.
+      const side = sideOf(before, position);
+      side.midway ??= createMidway(limits.http2SeekBytes);
+      lookOver(side.midway, position, count, false);
       return keep({ kind: 'gap', before, position, count }, 0);
     },
   };

@@ -4,6 +4,7 @@ import { FRAMING, type Framing } from './framing.ts';
 import { AT, BAD_CHUNK, BAD_SIZE, type Http1Parser, IN, seekFresh, startGathering } from './state.ts';
 
 export function beginBody(p: Http1Parser, framing: Framing, position: number): void {
+  p.bodyAt = position;
   if (framing > 0) {
     p.remaining = framing;
     p.state = AT.length;

@@ -6,7 +6,7 @@
 import { CR, LF, hexValue } from './bytes.ts';
 import { beginChunkSize } from './framed.ts';
 import { guess } from './start-line.ts';
-import { AT, GAP, type Http1Parser, NOTHING, seekFresh } from './state.ts';
+import { AT, GAP, type Http1Parser, NOTHING, type Piece, seekFresh } from './state.ts';
 
 export interface Hole {
   readonly reason: string;
@@ -18,12 +18,6 @@ export interface Hole {
   position: number;
   /** Offsets at which calls began, in order. */
   calls: number[];
-}
-
-export interface Piece {
-  readonly bytes: Buffer;
-  readonly position: number;
-  readonly fresh: boolean;
 }
 
 const LAST_CHUNK_BYTES = '0\r\n\r\n'.length;

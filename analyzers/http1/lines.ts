@@ -80,6 +80,7 @@ function endOfLines(p: Http1Parser, bytes: Buffer, end: number, whole: boolean):
     return handler.onLost(fault, false);
   }
   p.headBytes = lines.length;
+  p.mayLackBody = false;
   const framing = handler.onHead(kind ?? 'request', lines, gatherPosition, whole);
   beginBody(p, whole ? framing : FRAMING.lost, p.base + end);
 }

@@ -10,10 +10,11 @@
  */
 import { isUpper } from './bytes.ts';
 import { endOfPart, stepBody, stepChunkEnd, stepChunkExtension, stepChunkSize } from './framed.ts';
-import { type Piece, addAfterHole, breakHole, closeHole, openHole } from './hole.ts';
+import { addAfterHole, breakHole, closeHole, openHole } from './hole.ts';
 import { couldStart, dropGathered, fail, gather, isGathering, stepLines, stepStart } from './lines.ts';
 import type { MessageKind } from './start-line.ts';
-import { AT, BAD_CHUNK, GAP, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Place, seekFresh, startGathering } from './state.ts';
+import { AT, BAD_CHUNK, GAP, type Http1Parser, LONG_TRAILERS, NOT_HTTP, type Piece, type Place, seekFresh, startGathering } from './state.ts';
+import { addAtBody, takeEarly } from './unsent.ts';
 
 export { giveUpHole } from './hole.ts';
 export { type Http1Handler, type Http1Limits, type Http1Parser, createHttp1Parser } from './state.ts';
@@ -23,8 +24,14 @@ const GUESS_BYTES = 32;
 
 /** Reads the next bytes of the direction. `fresh`: a call of the program began with them. */
 export function feed(p: Http1Parser, bytes: Buffer, position: number, fresh: boolean): void {
-  const piece = p.hole === null ? { bytes, position, fresh } : addAfterHole(p, p.hole, { bytes, position, fresh });
-  if (piece !== null) read(p, piece);
+  const piece = { bytes, position, fresh };
+  const known = p.hole !== null ? addAfterHole(p, p.hole, piece) : p.mayLackBody ? addAtBody(p, piece) : piece;
+  if (known !== null) read(p, known);
+}
+
+/** What was kept until more of it would tell. */
+function readEarly(p: Http1Parser): void {
+  if (p.early.length > 0) read(p, takeEarly(p));
 }
 
 function read(p: Http1Parser, { bytes, position, fresh }: Piece): void {
@@ -43,13 +50,16 @@ function read(p: Http1Parser, { bytes, position, fresh }: Piece): void {
 
 /** The `count` bytes at `position` will never come. */
 export function skip(p: Http1Parser, position: number, count: number, withheld: boolean): void {
+  readEarly(p);
   if (p.state === AT.opaque) return;
   if (p.state === AT.seek) {
     if (!withheld) p.handler.onLost(`gap of ${count} bytes`, false);
     return;
   }
   if (p.state === AT.untilClose) return p.handler.onMissing(count, withheld);
-  if ((p.state === AT.length || p.state === AT.chunkData) && count <= p.remaining) {
+  // What is missing may be the body, and may be the next message.
+  const isSure = !p.mayLackBody || position !== p.bodyAt || withheld;
+  if (isSure && (p.state === AT.length || p.state === AT.chunkData) && count <= p.remaining) {
     p.handler.onMissing(count, withheld);
     p.remaining -= count;
     if (p.remaining === 0) endOfPart(p, position + count);
@@ -68,6 +78,7 @@ export function skip(p: Http1Parser, position: number, count: number, withheld: 
 
 /** The body being read may have ended before, where only the request would tell. Returns whether it was given up. */
 export function giveUpBody(p: Http1Parser): boolean {
+  readEarly(p);
   if (p.state !== AT.length && p.state !== AT.untilClose) return false;
   seekFresh(p);
   return true;
@@ -80,7 +91,9 @@ function faultOf(state: Place): string {
 
 /** The direction has ended. `clean`: by the connection's end, which is how some bodies end. */
 export function finish(p: Http1Parser, position: number, clean: boolean): void {
+  readEarly(p);
   const state = p.state;
+  if (clean && p.mayLackBody && p.kind === 'request' && (state === AT.length || state === AT.chunkSize)) p.handler.onUnsent();
   dropGathered(p);
   closeHole(p);
   p.state = AT.opaque;
@@ -106,6 +119,7 @@ export function expectKind(p: Http1Parser, kind: MessageKind): void {
 
 /** What follows is no HTTP/1 any more. */
 export function makeOpaque(p: Http1Parser): void {
+  readEarly(p);
   dropGathered(p);
   closeHole(p);
   p.state = AT.opaque;

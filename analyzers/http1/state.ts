@@ -23,6 +23,8 @@ export interface Http1Handler {
   onFlag(flag: HttpFlag): void;
   /** What a chunk's size line says beyond its size, the line end left out. */
   onExtension(from: number, to: number): void;
+  /** Its body was not sent: another message is in its place. */
+  onUnsent(): void;
   /** The message is whole; `position` is that of the byte after it. */
   onEnd(position: number): void;
   /**
@@ -42,6 +44,13 @@ export interface Http1Limits {
   readonly httpHeadBytes: number;
   readonly httpChunkLineBytes: number;
   readonly httpChunkSeekBytes: number;
+}
+
+/** Bytes in order. `fresh`: a call of the program began with them. */
+export interface Piece {
+  readonly bytes: Buffer;
+  readonly position: number;
+  readonly fresh: boolean;
 }
 
 /** Where in a message the next byte is. */
@@ -98,6 +107,11 @@ export interface Http1Parser {
   headBytes: number;
   /** What is known of a body that may go on after a gap. */
   hole: Hole | null;
+  /** Where the body begins, if there is one; it may be that none was sent. */
+  bodyAt: number;
+  mayLackBody: boolean;
+  /** What came there while it is not told. */
+  early: Buffer;
   /** The message is a guess made while seeking: if it fails, nothing was lost. */
   tentative: boolean;
   /** While seeking: a call of the program began with the next byte. */
@@ -109,7 +123,7 @@ export function createHttp1Parser(handler: Http1Handler, limits: Http1Limits, se
   return {
     handler, limits, state: seeking ? AT.seek : AT.start, kind: null, base: 0, remaining: 0, sizeLine: 0, sizePart: IN.size,
     gathered: NOTHING, gatheredLength: 0, gatherFrom: 0, gatherPosition: 0,
-    lineBytes: 0, lineFirst: 0, headBytes: 0, hole: null, tentative: false, fresh: false,
+    lineBytes: 0, lineFirst: 0, headBytes: 0, hole: null, bodyAt: 0, mayLackBody: false, early: NOTHING, tentative: false, fresh: false,
   };
 }
 

@@ -122,7 +122,7 @@ function parse(calls: readonly Buffer[]): Found {
     onStart: ignore, onHead: (kind, head) => framingOf(parseHead(head, kind), null),
     onBody: (_bytes, start, end) => { found.bytes += end - start; },
     onEnd: () => { found.messages++; },
-    onMissing: ignore, onHole: () => false, onResumed: ignore, onTrailers: () => null, onFlag: ignore, onExtension: ignore, onLost: ignore, onFragment: ignore, onSkipped: ignore, onOpaque: ignore,
+    onMissing: ignore, onHole: () => false, onResumed: ignore, onUnsent: ignore, onTrailers: () => null, onFlag: ignore, onExtension: ignore, onLost: ignore, onFragment: ignore, onSkipped: ignore, onOpaque: ignore,
   }, LIMITS, false);
   let position = 0;
   for (const bytes of calls) {

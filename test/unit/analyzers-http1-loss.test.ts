@@ -59,6 +59,31 @@ describe("traffic with Node's HTTP/1 server", { timeout: 240_000 }, () => {
   });
 });
 
+describe("traffic with Node's HTTP/1 server, joined midway", { timeout: 240_000 }, () => {
+  it.each([20, 30])('one record of %i lost: no wrong pair, and most of what was not touched', async (rate) => {
+    const records = await recordHttp1({ connections: 40, requestsPerConnection: 40 });
+    for (const seed of [1, 2, 3, 4]) {
+      const random = generator(seed);
+      const lengths = new Map<string, number>();
+      for (const { connection } of records) lengths.set(connection, (lengths.get(connection) ?? 0) + 1);
+      const from = new Map(Array.from(lengths, ([connection, length]) => [connection, random(length / 2)]));
+      const place = new Map<string, number>();
+      const dropped = new Set(records.filter(({ connection }) => {
+        const at = place.get(connection) ?? 0;
+        place.set(connection, at + 1);
+        return at < (from.get(connection) ?? 0) || random(rate) === 0;
+      }));
+      const touched = touchedNumbers(records, dropped);
+      const left = exchangesOf(records.filter((record) => !dropped.has(record)));
+      expect(left.filter((one) => !isRightPair(one)).map((one) => [one['path'], responseId(one), one['state'], one['reason']]), `seed ${seed}`).toEqual([]);
+      const complete = new Set(left.filter((one) => one['state'] === 'complete').map(pathNumber));
+      // Those of clients that do not pipeline.
+      const untouched = Array.from({ length: 1600 }, (_, id) => id).filter((id) => !touched.has(id) && Math.floor(id / 40) % 4 !== 3);
+      expect(untouched.filter((id) => complete.has(id)).length, `seed ${seed}`).toBeGreaterThan(0.9 * untouched.length);
+    }
+  });
+});
+
 /** A client that has up to `depth` requests without a response. */
 function pipelined(random: Random, depth: number): TrafficRecord[] {
   return talk(random, (_random, asked, answered) => asked - answered < depth && (asked === answered || random(2) === 0));
