@@ -1,10 +1,13 @@
 /** What one connection gives to those who read its bytes. */
-import type { Endpoint, Event } from '../../src/event.ts';
+import type { Direction, Endpoint, Event } from '../../src/event.ts';
 import type { Hold } from './hold.ts';
 import type { Environment } from './options.ts';
 
 /** The event that bytes came in, without its payload, which would keep a whole batch alive. */
 export type Carrier = Pick<Event, 'timestamp' | 'pid' | 'comm' | 'process' | 'session'>;
+
+/** Up to where the bytes of each direction were seen, or -1. */
+export type Seen = Readonly<Record<Direction, number>>;
 
 export interface Channel {
   readonly environment: Environment;
@@ -19,6 +22,8 @@ export interface Channel {
    * seen, so that numbers differ from those given before it was forgotten as idle.
    */
   readonly firstExchange: number;
+  /** Of a connection that was forgotten as idle: nothing before these was lost. */
+  readonly seen: Seen | null;
   /** The event whose bytes are being read. */
   carrier: Carrier;
   /** Some of its bytes could not be read from the program's memory. */

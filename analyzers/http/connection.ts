@@ -6,7 +6,7 @@
  */
 import type { Direction, Endpoint, ProcessKey } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
-import { type Channel, carrierOf } from './channel.ts';
+import { type Channel, type Seen, carrierOf } from './channel.ts';
 import { type Hold, createHold } from './hold.ts';
 import { createHttp1 } from './http1.ts';
 import { createHttp2 } from './http2.ts';
@@ -31,6 +31,7 @@ export interface Connection {
   /** Process that used it last. */
   process: ProcessKey | null;
   last: Nanoseconds;
+  readonly seen: Seen;
   accept(event: ChunkEvent, chunk: Chunk): void;
   /** Its socket became known, or is another one. */
   locate(endpoint: Endpoint): void;
@@ -49,13 +50,14 @@ interface State {
   ended: boolean;
 }
 
-export function createConnection(environment: Environment, event: ChunkEvent, first: Chunk): Connection {
+/** `seen`: of the same connection, before it was forgotten. */
+export function createConnection(environment: Environment, event: ChunkEvent, first: Chunk, seen: Seen | null): Connection {
   const hold = environment.raw ? createHold(environment) : null;
   const id = first.connection;
   const state: State = {
     environment,
     channel: {
-      environment, connection: id, hold, firstExchange: first.position, carrier: carrierOf(event), faulty: false,
+      environment, connection: id, hold, firstExchange: first.position, seen, carrier: carrierOf(event), faulty: false,
       tls: event.source === 'tls', endpoint: first.endpoint,
     },
     hold,
@@ -69,6 +71,9 @@ export function createConnection(environment: Environment, event: ChunkEvent, fi
     id,
     process: event.process,
     last: event.timestamp,
+    get seen() {
+      return { read: state.lanes.read.next, write: state.lanes.write.next };
+    },
     accept(next, chunk) {
       this.process = next.process;
       this.last = next.timestamp;

@@ -4,6 +4,7 @@
  */
 import type { Endpoint, Event, ProcessKey, Resettable, TlsEndpoint } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
+import type { Seen } from './channel.ts';
 import { type Connection, createConnection } from './connection.ts';
 import type { Environment } from './options.ts';
 import type { Chunk, ChunkEvent } from './part.ts';
@@ -27,6 +28,8 @@ interface Table {
   /** Sockets that were told before the first bytes, oldest first. */
   readonly endpoints: Map<string, Endpoint>;
   readonly byProcess: Map<ProcessKey, Set<Connection>>;
+  /** Of connections that were forgotten as idle, oldest first. */
+  readonly forgotten: Map<string, Seen>;
   swept: Nanoseconds | null;
 }
 
@@ -42,7 +45,7 @@ const RESET_REASON = { peer: 'connection reset by its peer', program: 'connectio
 const BOTH = ['read', 'write'] as const;
 
 export function createConnections(environment: Environment): Connections {
-  const table: Table = { environment, byId: new Map(), endpoints: new Map(), byProcess: new Map(), swept: null };
+  const table: Table = { environment, byId: new Map(), endpoints: new Map(), byProcess: new Map(), forgotten: new Map(), swept: null };
   return {
     get size() {
       return table.byId.size;
@@ -66,6 +69,7 @@ export function createConnections(environment: Environment): Connections {
       table.byId.clear();
       table.endpoints.clear();
       table.byProcess.clear();
+      table.forgotten.clear();
     },
   };
 }
@@ -94,6 +98,7 @@ function acceptConnection(table: Table, event: ChunkEvent): void {
 function endById(table: Table, { connection, reset }: { readonly connection: string } & Resettable): void {
   const entry = table.byId.get(connection);
   table.endpoints.delete(connection);
+  table.forgotten.delete(connection);
   if (entry === undefined) return;
   end(table, entry.connection, reset === undefined ? CLOSED : { reason: RESET_REASON[reset.by], unfinished: reset.unfinished });
 }
@@ -112,10 +117,11 @@ function acceptChunk(table: Table, event: ChunkEvent, chunk: Chunk): void {
   let entry = table.byId.get(chunk.connection);
   if (entry === undefined) {
     makeRoom(table);
-    entry = { connection: createConnection(table.environment, event, chunk), touched: event.timestamp };
+    entry = { connection: createConnection(table.environment, event, chunk, table.forgotten.get(chunk.connection) ?? null), touched: event.timestamp };
     const endpoint = table.endpoints.get(chunk.connection);
     if (endpoint !== undefined && chunk.endpoint === null) entry.connection.locate(endpoint);
     table.endpoints.delete(chunk.connection);
+    table.forgotten.delete(chunk.connection);
     table.byId.set(chunk.connection, entry);
     table.environment.counters.add('connections');
     index(table, entry.connection);
@@ -159,8 +165,16 @@ function sweep(table: Table, now: Nanoseconds): void {
     if (differenceMs(now, touched) < connectionIdleMs) return;
     if (differenceMs(now, connection.last) < connectionIdleMs) continue;
     table.environment.counters.add('connections_idle');
+    forget(table, connection);
     end(table, connection, { reason: 'connection idle', unfinished: BOTH });
   }
+}
+
+/** Its parsers end; where it was stays known, so that a loss is told from a pause. */
+function forget({ forgotten, environment: { limits, counters } }: Table, { id, seen }: Connection): void {
+  const [oldest] = forgotten.keys();
+  if (forgotten.size >= limits.connections && oldest !== undefined && forgotten.delete(oldest)) counters.add('connections_evicted');
+  forgotten.set(id, seen);
 }
 
 /** A process that ended without freeing its connections has ended them all the same. */

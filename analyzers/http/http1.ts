@@ -43,7 +43,7 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const { limits } = http.channel.environment;
   const parser = createHttp1Parser(createHandler(http, direction), limits, position > 0);
   const lane: Lane = {
-    direction, parser, midwayAt: position > 0 ? http.exchanges : null, lost: position > 0 ? 'requests' : 'nothing', unread: false, first: http.channel.carrier, firstNumber: 0,
+    direction, parser, midwayAt: position > 0 ? lostBefore(http, direction, position) : null, lost: position > 0 ? 'requests' : 'nothing', unread: false, first: http.channel.carrier, firstNumber: 0,
     exchange: null, message: null, interim: [],
   };
   http.lanes[direction] = lane;
@@ -51,6 +51,11 @@ function openLane(http: Http1, direction: Direction, position: number): Lane {
   const other = otherLane(http, direction)?.parser.kind ?? null;
   if (other !== null) parser.kind = other === 'request' ? 'response' : 'request';
   return lane;
+}
+
+/** Exchanges up to this number may have had their response before these first bytes of the direction. */
+function lostBefore({ channel, exchanges }: Http1, direction: Direction, position: number): number {
+  return channel.seen?.[direction] === position ? channel.firstExchange : exchanges;
 }
 
 function createHandler(http: Http1, direction: Direction): Http1Handler {

@@ -76,9 +76,9 @@ function createSide(): Side {
 
 /** What changes with every event is asked of the connection's own. */
 function ofStream(channel: Channel, hold: Hold): Channel {
-  const { environment, connection, tls, firstExchange } = channel;
+  const { environment, connection, tls, firstExchange, seen } = channel;
   return {
-    environment, connection, tls, firstExchange, hold,
+    environment, connection, tls, firstExchange, seen, hold,
     get endpoint() {
       return channel.endpoint;
     },
