@@ -19,6 +19,11 @@ export type { SecretRange };
 
 /** All shapes in one pass: one each costs five times as much. */
 const SHAPE = new RegExp(SHAPES.map(({ pattern }) => `(?:${pattern.source})`).join('|'), 'g');
+/** The same without what stands before: in protobuf that is its length, which may be a letter or a digit. */
+const COUNTED_SHAPE = new RegExp(SHAPES.map(({ opening, rest }) => `(?:${opening.source}${rest.source})`).join('|'), 'g');
+const COUNT = /\w/;
+/** Text has none of these. */
+const BINARY = new RegExp(String.raw`[\x00-\x08]`);
 const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
 /** In a URL or a form, its spaces are `%20` or `+`. */
 const KEY_BLOCK = /-----BEGIN(?: |\+|%20)[A-Z +%20]{0,60}PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----/g;
@@ -65,6 +70,7 @@ function scan(text: string, hints: Hints): readonly SecretRange[] {
   const found: SecretRange[] = [];
   const mayHold = (rule: Hints): boolean => (hints & rule) !== 0;
   if (mayHold(HINT.shape)) findShapes(text, found);
+  if (mayHold(HINT.shape) && BINARY.test(text)) findCounted(text, found);
   if (mayHold(HINT.name)) findNamed(text, found);
   findInPlaces(text, hints, found);
   if (mayHold(HINT.userInfo)) findUserInfo(text, found);
@@ -76,6 +82,15 @@ function scan(text: string, hints: Hints): readonly SecretRange[] {
 export function findShapes(text: string, found: SecretRange[] = []): readonly SecretRange[] {
   for (let match = firstOf(SHAPE, text); match !== null; match = SHAPE.exec(text)) found.push({ start: match.index, end: SHAPE.lastIndex });
   return found;
+}
+
+/** Keys behind a byte that is their length. */
+function findCounted(text: string, found: SecretRange[]): void {
+  for (let match = firstOf(COUNTED_SHAPE, text); match !== null; match = COUNTED_SHAPE.exec(text)) {
+    const count = text[match.index - 1] ?? '';
+    const length = count.charCodeAt(0);
+    if (COUNT.test(count) && length <= match[0].length) found.push({ start: match.index, end: match.index + length });
+  }
 }
 
 function findUserInfo(text: string, found: SecretRange[]): void {

@@ -117,6 +117,27 @@ function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
+describe('a string of protobuf', () => {
+  test.each(SECRETS.filter(({ kind }) => kind !== 'named'))('is known by its shape whatever its length looks like: $text', ({ text }) => {
+    for (let length = text.length; length < 128; length++) {
+      const key = text.padEnd(length, 'Ab3Cd5');
+      const head = Buffer.from([0x08, 0x01, 0x0a, length]);
+      const bytes = Buffer.concat([head, Buffer.from(key), Buffer.from([0x52, 0x03]), Buffer.from('end')]);
+      const ranges = locateSecrets('body', bytes);
+      expect(Buffer.from(bytes).fill('*', ranges[0]?.start, ranges[0]?.end).includes(key.slice(0, 12)), `${length} bytes`).toBe(false);
+      // What is around it may be read as part of a key: the length of one of Stripe as the first letter of one of Groq, the tag of the next field as its last.
+      expect(ranges[0]?.start).toBeGreaterThanOrEqual(head.length - 1);
+      expect(ranges[0]?.start).toBeLessThanOrEqual(head.length);
+      expect(ranges[0]?.end).toBeGreaterThanOrEqual(head.length + length);
+      expect(ranges[0]?.end).toBeLessThanOrEqual(head.length + length + 1);
+    }
+  });
+
+  test('is no key where the length does not reach', () => {
+    expect(locateSecrets('body', Buffer.from('\0\x01\ntask-based-and-more-of-it'))).toEqual([]);
+  });
+});
+
 describe('after an escape', () => {
   test.each(ESCAPES)('%j', (escape) => {
     for (const secret of SECRETS) {
