@@ -122,6 +122,8 @@ export const LIMITS = {
   http2Streams: 1024,
   /** Bytes in which the next frame is sought after a gap: three frames of the usual 16 KiB. Nobody reads what is before them. */
   http2SeekBytes: 64 * KIB,
+  /** The same of a WebSocket, in each direction: a message that is longer, and not in one call, is lost before those after it are found. */
+  websocketSeekBytes: 64 * KIB,
   /**
    * Header table of one direction, and of all: the usual one is 4 KiB, browsers ask for 64 KiB. Entries
    * beyond are forgotten, and fields that refer to them are null, and counted.

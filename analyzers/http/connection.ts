@@ -168,7 +168,7 @@ function closeCut(state: State, direction: Direction): void {
   counters.add('gap_bytes', count);
   const from = lane.next;
   lane.next = lane.cutEnd;
-  state.protocol.missing(direction, from, count, false);
+  state.protocol.missing(direction, from, count, false, lane.cutEnd);
 }
 
 function miss(state: State, before: Part, position: number, count: number): void {
@@ -178,7 +178,7 @@ function miss(state: State, before: Part, position: number, count: number): void
     open(state, detected, before.chunk.direction);
     carry(state, before);
   }
-  state.protocol?.missing(before.chunk.direction, position, count, false);
+  state.protocol?.missing(before.chunk.direction, position, count, false, position + count);
 }
 
 /** A part that begins at or before the next byte in order. */
@@ -209,13 +209,14 @@ function carry(state: State, { event, chunk }: Part): void {
 function give(state: State, { chunk }: Part, skip: number): void {
   const protocol = state.protocol as Protocol;
   const position = chunk.position + skip;
+  const callEnd = chunk.position - chunk.offset + chunk.total;
   if (chunk.withheld !== undefined && chunk.withheld > 0) {
-    protocol.missing(chunk.direction, position, spanOf(chunk) - skip, true);
+    protocol.missing(chunk.direction, position, spanOf(chunk) - skip, true, callEnd);
     return;
   }
   const bytes = skip === 0 ? bytesOf(chunk) : bytesOf(chunk).subarray(skip);
   state.naming?.take(chunk.direction, bytes, position);
-  protocol.data(chunk.direction, bytes, position, chunk.offset === 0 && skip === 0);
+  protocol.data(chunk.direction, bytes, position, chunk.offset === 0 && skip === 0, callEnd);
 }
 
 /** Makes the connection's protocol, as its bytes of this direction told; what waited for it comes first. */
@@ -229,7 +230,7 @@ function open(state: State, detected: Detected, direction: Direction): void {
       give(state, one.part, 0);
     } else {
       carry(state, one.before);
-      state.protocol.missing(one.before.chunk.direction, one.position, one.count, false);
+      state.protocol.missing(one.before.chunk.direction, one.position, one.count, false, one.position + one.count);
     }
   }
 }

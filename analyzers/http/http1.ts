@@ -13,12 +13,12 @@ import type { End, Protocol } from './protocol.ts';
 export function createHttp1(channel: Channel): Protocol {
   const http: Http1 = { channel, lanes: { read: null, write: null }, pairing: createPairing(), successor: null, exchanges: channel.firstExchange };
   return {
-    data(direction, bytes, position, fresh) {
-      if (http.successor !== null) http.successor.data(direction, bytes, position, fresh);
+    data(direction, bytes, position, fresh, callEnd) {
+      if (http.successor !== null) http.successor.data(direction, bytes, position, fresh, callEnd);
       else feed(laneOf(http, direction, position).parser, bytes, position, fresh);
     },
-    missing(direction, position, count, withheld) {
-      if (http.successor !== null) http.successor.missing(direction, position, count, withheld);
+    missing(direction, position, count, withheld, callEnd) {
+      if (http.successor !== null) http.successor.missing(direction, position, count, withheld, callEnd);
       else miss(laneOf(http, direction, position), position, count, withheld);
     },
     end: (end) => endAll(http, end),
@@ -111,7 +111,7 @@ function createHandler(http: Http1, direction: Direction): Http1Handler {
       channel.hold?.unread(direction, from, to);
       channel.hold?.settle(direction, to);
     },
-    onOpaque: (bytes, at, position) => http.successor?.data(direction, bytes.subarray(at), position, false),
+    onOpaque: (bytes, at, position) => http.successor?.data(direction, bytes.subarray(at), position, false, position + bytes.length - at),
   };
 }
 

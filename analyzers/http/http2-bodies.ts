@@ -25,12 +25,13 @@ export function startData(http: Http2, lane: Lane, number: number): Sniff | null
 
 export function onData(http: Http2, lane: Lane, number: number, piece: Piece): void {
   const stream = http.streams.open.get(number);
-  const { direction, sniffing } = lane;
+  const { direction, sniffing, fresh } = lane;
   const { bytes, start, end, position } = piece;
+  lane.fresh = false;
   const message = stream?.messages[direction] ?? null;
   if (stream !== undefined && stream.tunnel !== null) {
     http.streams.settled?.begin(direction, number, position, position + end - start);
-    stream.tunnel.data(direction, bytes.subarray(start, end), position, false);
+    stream.tunnel.data(direction, bytes.subarray(start, end), position, fresh, position + end - start + lane.parser.content);
   } else if (stream === undefined || message === null || message.done) {
     http.channel.environment.counters.add('opaque_bytes', end - start);
     http.channel.hold?.unread(direction, position, position + end - start);
@@ -75,9 +76,10 @@ interface Missing {
 
 export function onDataMissing(http: Http2, lane: Lane, number: number, { count, withheld, position }: Missing): void {
   settleSniff(http, lane, number);
+  lane.fresh = false;
   const stream = http.streams.open.get(number);
   if (stream === undefined) return;
   const message = stream.messages[lane.direction];
-  if (stream.tunnel !== null) stream.tunnel.missing(lane.direction, position, count, withheld);
+  if (stream.tunnel !== null) stream.tunnel.missing(lane.direction, position, count, withheld, position + count + lane.parser.content);
   else if (message !== null && !message.done) missBody(stream.channel, message, count, withheld);
 }

@@ -16,6 +16,8 @@ export interface Lane {
   readonly table: Table;
   /** Carried the first byte of the frame being read. */
   first: Carrier;
+  /** The next piece of DATA is the first of its frame. */
+  fresh: boolean;
   /** Looks whether the DATA frame being read begins an event of a stream, where no head says so. */
   sniffing: Sniff | null;
 }

@@ -77,7 +77,7 @@ function laneOf(http: Http2, direction: Direction, position: number): Lane {
   if (!whole) suspectAll(streams, direction, NO_HEAD);
   const lane: Lane = {
     direction, parser: createFrameParser(createHandler(http, direction), limits, start),
-    table: createTable(limits.hpackTableBytes, tables, whole), first: channel.carrier, sniffing: null,
+    table: createTable(limits.hpackTableBytes, tables, whole), first: channel.carrier, fresh: false, sniffing: null,
   };
   http.lanes[direction] = lane;
   return lane;
@@ -93,6 +93,7 @@ function createHandler(http: Http2, direction: Direction): FrameHandler {
     },
     onBlock: (block) => onBlock(http, lane(), block),
     onDataFrame(stream) {
+      lane().fresh = true;
       lane().sniffing = startData(http, lane(), stream);
     },
     onData: (stream, bytes, start, end, position) => onData(http, lane(), stream, { bytes, start, end, position }),

@@ -8,7 +8,7 @@ import type { LocateSecrets } from './mask.ts';
 
 type LimitName =
   | 'connections' | 'connectionIdleMs' | 'httpHeadBytes' | 'httpBodyBytes' | 'httpBodyBytesTotal' | 'bodyPartBytes' | 'bodyPartBytesTotal'
-  | 'httpPendingPerConnection' | 'httpInterimResponses' | 'httpChunkLineBytes' | 'httpChunkSeekBytes' | 'http2Streams' | 'http2SeekBytes'
+  | 'httpPendingPerConnection' | 'httpInterimResponses' | 'httpChunkLineBytes' | 'httpChunkSeekBytes' | 'http2Streams' | 'http2SeekBytes' | 'websocketSeekBytes'
   | 'hpackTableBytes' | 'hpackTableBytesTotal' | 'grpcMessages' | 'protobufFields' | 'protobufDepth' | 'reorderParts' | 'reorderMs' | 'rawHeldBytes' | 'sseEventBytes'
   | 'codingsPerBody' | 'codingRatio' | 'codingOutputBytes' | 'codingBytesTotal';
 export type HttpLimits = { readonly [Name in LimitName]: number };

@@ -14,10 +14,10 @@ export interface End {
 }
 
 export interface Protocol {
-  /** Bytes of one direction, in order and without repeats. `fresh`: a call of the program began with them. */
-  data(direction: Direction, bytes: Buffer, position: number, fresh: boolean): void;
+  /** Bytes of one direction, in order and without repeats. `fresh`: a call of the program began with them, and it ends before `callEnd`. */
+  data(direction: Direction, bytes: Buffer, position: number, fresh: boolean, callEnd: number): void;
   /** Bytes of one direction that will never come, or (`withheld`) that the capture left out. How many may be unknown: Infinity, from 0 on. */
-  missing(direction: Direction, position: number, count: number, withheld: boolean): void;
+  missing(direction: Direction, position: number, count: number, withheld: boolean, callEnd: number): void;
   /** Emits what is in progress. No call follows. */
   end(end: End): void;
 }

@@ -141,7 +141,7 @@ export function tunnelWhenGranted(streams: Streams, stream: Stream): void {
 
 /** What the stream lost in a gap of the connection, if anything, nobody knows. */
 function missTunnel({ settled }: Streams, stream: Stream, direction: Direction): void {
-  stream.tunnel?.missing(direction, 0, Infinity, false);
+  stream.tunnel?.missing(direction, 0, Infinity, false, 0);
   settled?.end(direction, stream.number);
 }
 

@@ -1,6 +1,7 @@
 /** One message of a WebSocket while it arrives, over its frames; a control frame is a message of one. */
 import type { BodyData, Direction, SecretMarks, WebsocketData } from '../../src/event.ts';
-import { type Frame, OPCODE, type Payload } from '../websocket/frame.ts';
+import type { Frame, Payload } from '../websocket/frame.ts';
+import { OPCODE } from '../websocket/head.ts';
 import type { Inflater } from '../websocket/inflater.ts';
 import * as inflater from '../websocket/inflater.ts';
 import { maskedStars, unmask } from '../websocket/mask.ts';
@@ -54,6 +55,7 @@ type Told = Pick<WebsocketData, 'index' | 'opcode' | 'body' | 'body_encoding' | 
   | 'close_code' | 'close_reason' | 'redacted' | 'secrets'>;
 
 export const UNREADABLE = 'memory of the program could not be read';
+export const CONTEXT_LOST = 'bytes of an earlier message are missing';
 const PIECE_COST = 48;
 const NOTHING = Buffer.alloc(0);
 const NAMES: Readonly<Record<number, WebsocketData['opcode']>> = {
@@ -115,7 +117,7 @@ export function missPayload(channel: Channel, message: Message, count: number, w
 /** Some of its bytes are not what was sent. */
 export function spoil(message: Message, reason: string): void {
   message.fault ??= reason;
-  if (message.inflater !== null) inflater.loseContext(message.inflater, 'bytes of an earlier message are missing');
+  if (message.inflater !== null) inflater.loseContext(message.inflater, CONTEXT_LOST);
 }
 
 /** No more bytes of it come. Returns what it says. `whole`: its end was seen. */

@@ -1,9 +1,11 @@
 /**
  * The frames of one direction of a WebSocket (RFC 6455 §5), split anywhere. Strict: what the
- * standard forbids ends the reading, because behind it nobody can tell where frames begin.
- * Bytes that are missing inside a payload are passed over; its length tells where the next frame is.
+ * standard forbids ends the reading, because who gets it has to end the connection (§7.1.7).
+ * Bytes that are missing inside a payload are passed over; its length tells where the next frame is. After
+ * any other gap the next frame is sought that proves itself (`seek.ts`).
  */
-export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+import { HEAD_BYTES_MAX, faultOf, headLength, lengthOf } from './head.ts';
+import { type Call, type SeekOptions, type Seeker, bytesOf, createSeeker, forget, refuted, seek, seekOver, takeBefore } from './seek.ts';
 
 export interface Frame {
   readonly fin: boolean;
@@ -36,7 +38,7 @@ export interface FrameHandler {
   onMissing(frame: Frame, count: number, withheld: boolean): void;
   /** False: nothing more can be read. */
   onFrameEnd(frame: Frame): boolean;
-  /** Nothing more is read. */
+  /** Nothing more is read: `gap`: until a frame is proven. */
   onLost(cause: 'protocol' | 'gap', reason: string): void;
   /** Bytes that nobody reads. */
   onUnread(from: number, to: number): void;
@@ -46,74 +48,112 @@ export interface FrameReader {
   readonly handler: FrameHandler;
   /** The client's frames are masked, the server's are not (§5.1). */
   readonly fromClient: boolean;
+  readonly seeking: SeekOptions;
   readonly head: Buffer;
   headBytes: number;
   /** The frame whose payload is being read, and how much of it is to come. */
   frame: Frame | null;
   remaining: number;
   over: boolean;
+  /** Looks for the next frame, where that is not known. */
+  seeker: Seeker | null;
+  /** Bytes were lost before what is read now. */
+  rejoined: boolean;
 }
 
-const HEAD_BYTES_MAX = 14;
-const CONTROL_BYTES_MAX = 125;
-const LENGTH_16 = 126;
-const LENGTH_64 = 127;
-
-export function createFrameReader(handler: FrameHandler, fromClient: boolean): FrameReader {
-  return { handler, fromClient, head: Buffer.alloc(HEAD_BYTES_MAX), headBytes: 0, frame: null, remaining: 0, over: false };
+export function createFrameReader(handler: FrameHandler, seeking: SeekOptions): FrameReader {
+  return {
+    handler, fromClient: seeking.fromClient, seeking, head: Buffer.alloc(HEAD_BYTES_MAX), headBytes: 0, frame: null, remaining: 0, over: false, seeker: null, rejoined: false,
+  };
 }
 
-export function isControl(opcode: number): boolean {
-  return opcode >= OPCODE.close;
-}
-
-export function feed(reader: FrameReader, bytes: Buffer, position: number): void {
+export function feed(reader: FrameReader, bytes: Buffer, position: number, call: Call): void {
+  if (reader.seeker !== null) {
+    goOn(reader, reader.seeker, seek(reader.seeker, bytes, position, call));
+    return;
+  }
   let at = 0;
-  while (at < bytes.length && !reader.over) {
+  while (at < bytes.length && !reader.over && reader.seeker === null) {
     at = reader.frame === null ? readHead(reader, bytes, at, position) : readPayload(reader, reader.frame, { bytes, at, position });
   }
   if (at < bytes.length) reader.handler.onUnread(position + at, position + bytes.length);
 }
 
-/** The `count` bytes at `position` will never come. */
-export function skip(reader: FrameReader, count: number, withheld: boolean): void {
-  const { frame } = reader;
+/** The `count` bytes at `position` will never come. `withheld`: they are there, in a call that ends at `callEnd`. */
+export function skip(reader: FrameReader, position: number, count: number, withheld: { readonly callEnd: number } | null): void {
+  const { frame, seeker } = reader;
   if (reader.over) return;
+  if (seeker !== null) {
+    if (withheld !== null && count <= seeker.options.limitBytes) goOn(reader, seeker, seekOver(seeker, position, count, withheld.callEnd));
+    else seekAnew(reader);
+    return;
+  }
   if (frame === null || count > reader.remaining) {
     lose(reader, 'gap', Number.isFinite(count) ? `gap of ${count} bytes` : 'gap of unknown length');
     return;
   }
-  reader.handler.onMissing(frame, count, withheld);
+  reader.handler.onMissing(frame, count, withheld !== null);
   reader.remaining -= count;
   if (reader.remaining === 0) endFrame(reader, frame);
 }
 
+/** After a gap nothing is an error: it shows that what was found is no frame. */
 export function lose(reader: FrameReader, cause: 'protocol' | 'gap', reason: string): void {
-  reader.over = true;
   reader.headBytes = 0;
+  reader.frame = null;
+  reader.rejoined ||= cause === 'gap';
+  if (reader.rejoined) reader.seeker = createSeeker(reader.seeking);
+  else reader.over = true;
   reader.handler.onLost(cause, reason);
+}
+
+/** No more bytes come. */
+export function finish(reader: FrameReader): void {
+  if (reader.seeker !== null) seekAnew(reader);
+}
+
+/** The first byte that may be of a frame that is not proven yet. */
+export function soughtFrom({ seeker }: FrameReader): number | null {
+  return seeker?.pieces[0]?.position ?? null;
+}
+
+function seekAnew(reader: FrameReader): void {
+  if (reader.seeker !== null) leaveUnread(reader, reader.seeker, reader.seeker.length);
+  reader.seeker = createSeeker(reader.seeking);
+}
+
+/** Reads from the frame at the offset `found` on, if that is one. */
+function goOn(reader: FrameReader, seeker: Seeker, found: number): void {
+  const from = found === -1 ? refuted(seeker) : found;
+  leaveUnread(reader, seeker, from);
+  if (found === -1) {
+    forget(seeker, from);
+    return;
+  }
+  reader.seeker = null;
+  for (const piece of seeker.pieces) {
+    const { position, length, hole } = piece;
+    if (hole) skip(reader, position, length, { callEnd: position + length });
+    else feed(reader, bytesOf(seeker, piece), position, { fresh: false, end: position + length });
+  }
+}
+
+function leaveUnread(reader: FrameReader, seeker: Seeker, before: number): void {
+  for (const { position, length } of takeBefore(seeker, before)) reader.handler.onUnread(position, position + length);
 }
 
 /** Takes bytes of a head; returns where the next step begins. */
 function readHead(reader: FrameReader, bytes: Buffer, at: number, position: number): number {
   const { head } = reader;
-  const take = Math.min(headLength(reader) - reader.headBytes, bytes.length - at);
+  const take = Math.min(headLength(head, reader.headBytes) - reader.headBytes, bytes.length - at);
   bytes.copy(head, reader.headBytes, at, at + take);
   reader.headBytes += take;
   const end = at + take;
-  const isWhole = reader.headBytes > 1 && reader.headBytes === headLength(reader);
-  const fault = isWhole || reader.headBytes === 2 ? faultOf(reader) : null;
+  const isWhole = reader.headBytes > 1 && reader.headBytes === headLength(head, reader.headBytes);
+  const fault = isWhole || reader.headBytes === 2 ? faultOf(head, isWhole ? 'whole' : 'two', reader.fromClient) : null;
   if (fault !== null) lose(reader, 'protocol', fault);
   else if (isWhole) begin(reader, position + end);
   return end;
-}
-
-/** Of the two first bytes, until they are there; then of the whole head. */
-function headLength({ head, headBytes }: FrameReader): number {
-  if (headBytes < 2) return 2;
-  const second = head[1] ?? 0;
-  const length = second & 0x7f;
-  return 2 + (length === LENGTH_16 ? 2 : length === LENGTH_64 ? 8 : 0) + (second >= 0x80 ? 4 : 0);
 }
 
 function begin(reader: FrameReader, position: number): void {
@@ -132,29 +172,6 @@ function begin(reader: FrameReader, position: number): void {
   reader.frame = frame;
   reader.remaining = frame.length;
   if (frame.length === 0) endFrame(reader, frame);
-}
-
-/** What the head says against the standard: by its first two bytes where they are all that is there. */
-function faultOf({ head, headBytes, fromClient }: FrameReader): string | null {
-  const first = head[0] ?? 0;
-  const second = head[1] ?? 0;
-  const opcode = first & 0x0f;
-  if ((first & 0x30) !== 0) return 'reserved bits are set';
-  if ((opcode > OPCODE.binary && opcode < OPCODE.close) || opcode > OPCODE.pong) return `opcode ${opcode} is not known`;
-  if (second >= 0x80 !== fromClient) return fromClient ? 'frame of a client without a mask' : 'masked frame of a server';
-  if (isControl(opcode) && first < 0x80) return 'fragment of a control frame';
-  if (isControl(opcode) && (second & 0x7f) > CONTROL_BYTES_MAX) return 'control frame over 125 bytes';
-  if (headBytes <= 2) return null;
-  const length = lengthOf(head);
-  if (!Number.isSafeInteger(length)) return 'frame length is out of range';
-  const least = { [LENGTH_16]: LENGTH_16, [LENGTH_64]: 0x1_0000 }[second & 0x7f] ?? 0;
-  return length < least ? 'frame length is not in its shortest form' : null;
-}
-
-function lengthOf(head: Buffer): number {
-  const length = (head[1] ?? 0) & 0x7f;
-  if (length < LENGTH_16) return length;
-  return length === LENGTH_16 ? head.readUInt16BE(2) : Number(head.readBigUInt64BE(2));
 }
 
 function readPayload(reader: FrameReader, frame: Frame, { bytes, at, position }: { readonly bytes: Buffer; readonly at: number; readonly position: number }): number {

@@ -7,7 +7,7 @@ import { mcp } from '../../analyzers/mcp.ts';
 import type { Expression } from '../../analyzers/where/expression.ts';
 import { formatWhere } from '../../analyzers/where/explain.ts';
 import { parseWhere } from '../../analyzers/where/parse.ts';
-import { createFrameReader, feed, skip } from '../../analyzers/websocket/frame.ts';
+import { createFrameReader, feed, finish, skip } from '../../analyzers/websocket/frame.ts';
 import { beginMessage, close, createInflater, endMessage, inflate } from '../../analyzers/websocket/inflater.ts';
 import type { Event, McpEvent } from '../../src/event.ts';
 import { spokenIn } from '../../src/spoken.ts';
@@ -31,18 +31,21 @@ export function runFrames(input: Buffer, random: Random): void {
     onFrameEnd: () => random(50) !== 0,
     onLost: () => {},
     onUnread: tell,
-  }, random(2) === 0);
+  }, { limitBytes: 64, fromClient: random(2) === 0, deflate: random(2) === 0 });
   for (let at = 0, position = 0; at < input.length;) {
     const bytes = input.subarray(at, at + 1 + random(60));
-    feed(reader, bytes, position);
+    // Now and then a call begins, and ends with these bytes.
+    const call = { fresh: random(2) === 0, end: position + bytes.length + (random(2) === 0 ? 0 : random(60)) };
+    feed(reader, bytes, position, call);
     at += bytes.length;
     position += bytes.length;
     if (told > position) throw new Error(`bytes up to ${told} are told of ${position}`);
     if (random(20) > 0) continue;
     const gap = random(4) === 0 ? Number.POSITIVE_INFINITY : 1 + random(40);
-    skip(reader, gap, random(2) === 0);
+    skip(reader, position, gap, random(2) === 0 ? { callEnd: position + gap } : null);
     if (Number.isFinite(gap)) position += gap;
   }
+  finish(reader);
 }
 
 const OUTPUT_BYTES = 1000;
