@@ -24,7 +24,8 @@ export type HttpFlag =
   | 'length-with-transfer-coding' | 'lengths-differ' | 'length-repeated' | 'bad-length'
   | 'transfer-coding-in-http-1.0' | 'chunked-repeated' | 'chunked-not-last' | 'transfer-coding-without-chunked'
   | 'chunk-extension' | 'chunk-size-padded' | 'chunk-size-overflow' | 'malformed-chunk'
-  | 'transfer-coding-in-http-2' | 'connection-field-in-http-2' | 'body-not-sent';
+  | 'transfer-coding-in-http-2' | 'connection-field-in-http-2' | 'body-not-sent'
+  | 'body-length-differs' | 'line-break-in-value' | 'upper-case-name' | 'pseudo-field-repeated' | 'pseudo-field-late' | 'pseudo-field-unknown' | 'pseudo-field-missing';
 
 /** A response of status 1xx, which announces the real one. */
 export interface InterimResponse {

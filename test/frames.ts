@@ -4,7 +4,7 @@
  *     preface
  *     settings                     or `settings ack`
  *     headers 1 end                stream 1, END_STREAM; `pad=4`, `priority`, `split=5` (the rest of the block in CONTINUATION)
- *       :method: GET               literal, not kept in the table
+ *       :method: GET               literal, not kept in the table; escapes too
  *       +x-key: value              kept; `~` before the name: Huffman coded; `!`: never to be kept
  *       #62                        a field of the table; `#62: value`, `+#62: value`: its name alone
  *       @4096                      the table has this size from here on
@@ -24,7 +24,7 @@ export function framesOf(text: string, unescape: (text: string) => Buffer): Buff
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i] as string;
     const fields: string[] = [];
-    while (lines[i + 1]?.startsWith('  ') === true) fields.push((lines[++i] as string).slice(2));
+    while (lines[i + 1]?.startsWith('  ') === true) fields.push(unescape((lines[++i] as string).slice(2)).toString());
     frames.push(framesOfLine(line, fields, unescape));
   }
   return Buffer.concat(frames);
@@ -94,7 +94,7 @@ export function blockOf(fields: readonly string[]): Buffer {
 }
 
 function fieldOf(line: string): Buffer {
-  const [, marks = '', rest = ''] = /^([+~!]*)(.*)$/.exec(line) ?? [];
+  const [, marks = '', rest = ''] = /^([+~!]*)(.*)$/s.exec(line) ?? [];
   if (rest.startsWith('@')) return integer(Number(rest.slice(1)), 5, 0x20);
   const colon = rest.indexOf(': ');
   if (rest.startsWith('#') && colon === -1) return integer(Number(rest.slice(1)), 7, 0x80);

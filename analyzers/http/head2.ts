@@ -1,12 +1,12 @@
 /** A message's head as the fields of an HTTP/2 header block tell it (RFC 9113 §8.3). */
-import type { HeaderList, HttpFlag } from '../../src/event.ts';
+import type { HeaderList } from '../../src/event.ts';
+import { contentLength } from '../http1/framing.ts';
 import { type Head, NO_LENGTH } from '../http1/head.ts';
 import type { MessageKind } from '../http1/start-line.ts';
 import type { Field } from '../http2/table.ts';
+import { flagsOf } from './flags2.ts';
 
 const STATUS = /^[1-9][0-9]{2}$/;
-const CONNECTION_FIELDS: ReadonlySet<string> = new Set(['connection', 'proxy-connection', 'keep-alive', 'upgrade']);
-const NO_FLAGS: readonly HttpFlag[] = [];
 const UNKNOWN_FIELDS = 'header fields were sent before the capture or in a gap';
 
 /** What the fields make of the message: null when they do not tell. */
@@ -39,22 +39,12 @@ export function headOf(kind: MessageKind, fields: readonly Field[]): Head {
   const status = STATUS.test(pseudo.status) ? Number(pseudo.status) : 0;
   const whole = kind === 'response' ? status > 0 : method !== '' && target !== '';
   const unknown = fields.some(({ name }) => name === null);
+  const length = headers['content-length'] === undefined ? NO_LENGTH : contentLength(headers['content-length']);
   return {
     kind, version: '2', method: kind === 'request' && method === '' ? 'UNKNOWN' : method, target, status, statusText: '', headers, list: listOf(fields),
-    authority, protocol, length: NO_LENGTH, flags: flagsOf(fields),
+    authority, protocol, length, flags: [...length.flags, ...flagsOf(kind, fields)],
     fault: whole ? null : unknown ? UNKNOWN_FIELDS : `${kind} without its ${kind === 'request' ? 'method or path' : 'status'}`,
   };
-}
-
-/** Fields of HTTP/1 connections, which make a message malformed here (RFC 9113 §8.2.2). */
-export function flagsOf(fields: readonly Field[]): readonly HttpFlag[] {
-  const flags = new Set<HttpFlag>();
-  for (const { name, value } of fields) {
-    if (name === 'transfer-encoding') flags.add('transfer-coding-in-http-2');
-    else if (name !== null && CONNECTION_FIELDS.has(name)) flags.add('connection-field-in-http-2');
-    else if (name === 'te' && value !== null && value.trim().toLowerCase() !== 'trailers') flags.add('connection-field-in-http-2');
-  }
-  return flags.size === 0 ? NO_FLAGS : [...flags];
 }
 
 function setPseudo(pseudo: Pseudo, name: string, value: string): void {

@@ -4,7 +4,8 @@ import { BAD_BLOCK, type Block } from '../http2/block.ts';
 import { type Secrets, decodeBlock } from '../http2/hpack.ts';
 import { type Field, loseEntries } from '../http2/table.ts';
 import { addInterim } from './exchange.ts';
-import { flagsOf, headOf, kindOf, listOf } from './head2.ts';
+import { flagsOf } from './flags2.ts';
+import { headOf, kindOf, listOf } from './head2.ts';
 import { type Http2, type Lane, begin, endStream, messageOf, redactedIn } from './http2-lane.ts';
 import { addFlag, addSecrets, createMessage, endMessage, openStream } from './message.ts';
 import { type Stream, closeWhenDone, isClosed, openStreamOf, opposite, ownerOf, tunnelWhenGranted } from './streams.ts';
@@ -73,7 +74,7 @@ function onFields(http: Http2, lane: Lane, stream: Stream, fields: readonly Fiel
     there.last = http.channel.carrier.timestamp;
     there.redacted += redactedIn(http, listOf(fields));
     addSecrets(stream.channel, there, secretsIn(fields));
-    for (const flag of flagsOf(fields)) addFlag(there, flag);
+    for (const flag of flagsOf('trailers', fields)) addFlag(there, flag);
     return;
   }
   if (stream.tunnel !== null) return;

@@ -5,10 +5,11 @@
  */
 import type { Direction } from '../../src/event.ts';
 import type { Nanoseconds } from '../../src/time.ts';
+import { reasonOf } from '../http1/head.ts';
 import type { Channel } from './channel.ts';
 import type { StreamOwner } from './event-stream.ts';
 import { type Exchange, type Interim, emitExchange, exchangeOf, exchangeWithoutRequest } from './exchange.ts';
-import { type Message, doubtBody, endMessage } from './message.ts';
+import { type Message, addFlag, doubtBody, endMessage } from './message.ts';
 import type { End, Protocol } from './protocol.ts';
 import { type Recent, isRecent, remember } from './recent.ts';
 import type { Settled } from './settled.ts';
@@ -94,14 +95,28 @@ export function endSide(streams: Streams, stream: Stream, direction: Direction):
   if (message === null || message.done) return;
   message.last = stream.channel.carrier.timestamp;
   if (isAsLongAsTold(message)) stream.suspect[direction] = null;
-  else message.fault ??= stream.suspect[direction];
+  else message.fault ??= stream.suspect[direction] ?? judgeLength(stream, message);
   endMessage(stream.channel, message, true);
   streams.settled?.end(direction, stream.number);
 }
 
 /** Then nothing of it was in a gap. */
 function isAsLongAsTold({ head, body }: Message): boolean {
-  return head.headers['content-length']?.[0] === String(body.seen);
+  return head.length.framing === body.seen;
+}
+
+/** What the head says of the length of a body that is whole is not what came (RFC 9113 §8.1.1): who believes it reads two messages, or waits for more. Returns the reason. */
+function judgeLength({ messages }: Stream, message: Message): string | null {
+  const { head: { kind, status, length }, body, direction, fault } = message;
+  const request = messages[opposite(direction)];
+  // A tunnel has no body, and of a request that is not known nobody can say that it was none of these.
+  const asks = kind === 'request' ? message.head.method : request?.head.method ?? 'UNKNOWN';
+  const mayHaveNone = kind === 'response' && (status === 204 || status === 304 || asks === 'HEAD' || asks === 'UNKNOWN');
+  if (fault !== null || asks === 'CONNECT' || (mayHaveNone && body.total === 0)) return null;
+  if (length.fault !== null) return reasonOf(length.fault);
+  if (length.framing < 0 || length.framing === body.total) return null;
+  addFlag(message, 'body-length-differs');
+  return reasonOf('body-length-differs');
 }
 
 /** Closes the stream when its exchange is as whole as it can become. */

@@ -61,7 +61,7 @@ function transferLength(kind: MessageKind, version: string, values: readonly str
   return { framing: FRAMING.untilClose, flags: ['transfer-coding-without-chunked'], fault: null };
 }
 
-function contentLength(values: readonly string[]): BodyLength {
+export function contentLength(values: readonly string[]): BodyLength {
   const [only = ''] = values;
   if (values.length === 1 && isLength(only)) return { framing: Number(only), flags: NO_FLAGS, fault: null };
   const parts = values.flatMap((value) => value.split(LIST));
