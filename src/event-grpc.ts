@@ -23,7 +23,7 @@ export interface GrpcMessage {
   /** Length that its prefix tells. */
   readonly bytes: number;
   readonly compressed: boolean;
-  /** null where it is compressed, cut, or no protobuf. */
+  /** Decoded, where it is compressed. null where it is cut, cannot be decoded, or is no protobuf. */
   readonly fields: readonly ProtobufField[] | null;
 }
 

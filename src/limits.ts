@@ -149,9 +149,12 @@ export const LIMITS = {
   rawHeldBytes: 64 * MIB,
   /** Content codings one over another; two are an oddity already. */
   codingsPerBody: 4,
-  /** A body that is decoded to more than both of these is a bomb: text that is sent for its content shrinks to a 20th at most. */
+  /**
+   * A body that is decoded to more than both of these is a bomb: text that is sent for its content shrinks to a 20th at most. Not more
+   * than what is kept of a body, or that would end the decoding before anybody knows.
+   */
   codingRatio: 256,
-  codingOutputBytes: 16 * MIB,
+  codingOutputBytes: 8 * MIB,
   /** Memory of all decoders: a window each, of 32 KiB in gzip and of up to 16 MiB in brotli. */
   codingBytesTotal: 64 * MIB,
   /** Pipes and directions in which JSON-RPC is looked for; the longest unused is forgotten and counted. */

@@ -1,6 +1,6 @@
 /** Brotli (RFC 7932). The decoder is WebAssembly, so its memory is freed by hand. */
 import { brotli } from './libraries.ts';
-import { DAMAGED, type Give, type Stage, bufferOf } from './stage.ts';
+import { AFTER_END, DAMAGED, type Give, type Stage, bufferOf } from './stage.ts';
 
 type Library = ReturnType<typeof brotli>;
 type DecompressStream = InstanceType<Library['DecompressStream']>;
@@ -28,7 +28,7 @@ export function createBrotliStage(): Stage {
         state.stream = new state.library.DecompressStream();
         state.windowBytes = windowOf(bytes[0] ?? 0);
       }
-      return state.ended ? null : decompress(state, bytes, give);
+      return state.ended ? AFTER_END : decompress(state, bytes, give);
     },
     whole: () => state.ended,
     // Its window grows with what was written to it.
@@ -47,8 +47,9 @@ function decompress(state: State, bytes: Buffer, give: Give): string | null {
     state.outputBytes += result.output.length;
     if (result.output.length > 0 && !give(result.output)) return null;
     if (result.code === ResultSuccess) state.ended = true;
-    if (result.code !== NeedsMoreOutput) return null;
     input = input.subarray(result.consumed);
+    if (state.ended && input.length > 0) return AFTER_END;
+    if (result.code !== NeedsMoreOutput) return null;
   }
 }
 

@@ -4,7 +4,7 @@
  * two bytes tell.
  */
 import { type ZStream, pako } from './libraries.ts';
-import { DAMAGED, type Give, NOTHING, type Stage, bufferOf } from './stage.ts';
+import { AFTER_END, DAMAGED, type Give, NOTHING, type Stage, bufferOf } from './stage.ts';
 
 export type DeflateFormat = 'gzip' | 'zlib or raw' | 'raw';
 
@@ -68,7 +68,7 @@ function inflate(inflater: Inflater, input: Buffer, give: Give): string | null {
   stream.next_in = 0;
   stream.avail_in = input.length;
   do {
-    if (inflater.ended && !startMember(inflater)) return null;
+    if (inflater.ended && !startMember(inflater)) return inflater.format === 'gzip' ? null : AFTER_END;
     stream.output = output;
     stream.next_out = 0;
     stream.avail_out = output.length;
@@ -81,7 +81,7 @@ function inflate(inflater: Inflater, input: Buffer, give: Give): string | null {
   return null;
 }
 
-/** More bytes after an end: another member of gzip, more of a message stream, or padding, which is no part of the body. */
+/** More bytes after an end: another member of gzip, padding with zeros, which is no part of the body, or more of a message stream. */
 function startMember(inflater: Inflater): boolean {
   const { stream, format, library } = inflater;
   if (format === 'zlib or raw' || (format === 'gzip' && stream.input[stream.next_in] === 0)) return false;

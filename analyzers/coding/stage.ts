@@ -14,6 +14,7 @@ export interface Stage {
 }
 
 export const DAMAGED = 'data is damaged';
+export const AFTER_END = 'data goes on after its end';
 export const NOTHING = Buffer.alloc(0);
 
 export function bufferOf(bytes: Uint8Array): Buffer {

@@ -10,10 +10,17 @@ export interface GrpcLimits extends ProtobufLimits {
   readonly grpcMessages: number;
 }
 
+/** A body of messages. */
+export interface Framed {
+  readonly bytes: Buffer;
+  /** What those say that are compressed, by where they begin. */
+  readonly decoded: ReadonlyMap<number, Buffer>;
+}
+
 export interface GrpcParts {
   readonly path: string;
-  readonly requestBody: Buffer;
-  readonly responseBody: Buffer;
+  readonly request: Framed;
+  readonly response: Framed;
   /** Trailers of the response, and its headers, which hold the status of a call that has no messages. */
   readonly fields: HeaderList;
   /** The bodies are not whole. */
@@ -43,10 +50,10 @@ export interface Call {
   readonly trailers: HeaderList;
 }
 
-export function readCall({ path, requestBody, responseBody, fields, cut }: GrpcParts, limits: GrpcLimits): Call {
+export function readCall({ path, request: asked, response: answered, fields, cut }: GrpcParts, limits: GrpcLimits): Call {
   const [, service = '', method = ''] = /^\/([^/]*)\/(.*)$/.exec(path) ?? [];
-  const request = readMessages(requestBody, limits);
-  const response = readMessages(responseBody, limits);
+  const request = readMessages(asked, limits);
+  const response = readMessages(answered, limits);
   const all = [...response.trailers, ...fields];
   const code = valueOf(all, 'grpc-status');
   const status = code !== null && /^\d{1,9}$/.test(code) ? Number(code) : null;
@@ -74,7 +81,7 @@ interface Frames {
   readonly truncated: boolean;
 }
 
-function readMessages(body: Buffer, limits: GrpcLimits): Frames {
+function readMessages({ bytes: body, decoded }: Framed, limits: GrpcLimits): Frames {
   const messages: GrpcMessage[] = [];
   let at = 0;
   while (at + PREFIX_BYTES <= body.length) {
@@ -87,7 +94,8 @@ function readMessages(body: Buffer, limits: GrpcLimits): Frames {
     const isWhole = at <= body.length;
     if ((flags & TRAILERS) !== 0) return { messages, trailers: compressed ? [] : readTrailers(content), truncated: compressed || at !== body.length };
     if (messages.length >= limits.grpcMessages) return { messages, trailers: [], truncated: true };
-    messages.push({ bytes, compressed, fields: isWhole && !compressed ? readMessage(content, limits) : null });
+    const said = compressed ? decoded.get(start) : content;
+    messages.push({ bytes, compressed, fields: isWhole && said !== undefined ? readMessage(said, limits) : null });
   }
   return { messages, trailers: [], truncated: at !== body.length };
 }

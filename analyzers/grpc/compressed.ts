@@ -1,7 +1,7 @@
 /**
  * Messages of gRPC that are compressed by themselves (gRPC over HTTP/2, "Message
- * Encoding"; gRPC-Web and Connect frame theirs alike). They are not decoded here,
- * so nobody can tell what secrets they hold: whoever masks a body masks them whole.
+ * Encoding"; gRPC-Web and Connect frame theirs alike). No mask can be
+ * put into them, whatever secrets they hold: whoever masks a body masks them whole.
  */
 import type { Range } from '../http/mask.ts';
 

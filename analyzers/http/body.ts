@@ -144,10 +144,10 @@ export function wholeCharacters(bytes: Buffer): number {
   return bytes.length;
 }
 
-/** Frees the bytes; the text stands for them in the budget until `releaseBody`. */
-export function dropBytes(body: Body, environment: Environment): void {
-  environment.bodies.used += body.length - body.charged;
-  body.charged = body.length;
+/** Frees the bytes; the text stands for them in the budget until `releaseBody`, and `more` that was made of them. */
+export function dropBytes(body: Body, environment: Environment, more = 0): void {
+  environment.bodies.used += body.length + more - body.charged;
+  body.charged = body.length + more;
   body.kept = NOTHING;
 }
 

@@ -2,9 +2,10 @@
 import type { Endpoint, HeaderList, HttpData, HttpEvent, HttpFlag, SecretMarks } from '../../src/event.ts';
 import { type Nanoseconds, differenceMs } from '../../src/time.ts';
 import { joinMarks } from '../redact/marks.ts';
-import { type Call, isGrpc, readCall } from '../grpc/call.ts';
+import { type Call, type Framed, isGrpc, readCall } from '../grpc/call.ts';
 import { releaseBody } from './body.ts';
 import type { Channel } from './channel.ts';
+import { NO_MESSAGES } from './grpc-messages.ts';
 import type { MaskedHead, Message } from './message.ts';
 
 /** A response of status 1xx. */
@@ -210,7 +211,7 @@ function unknownIn(list: HeaderList): number {
 function callOf({ environment }: Channel, { request, response, path }: Exchange): Call | null {
   if (!isGrpc(typeOf(request)) && !isGrpc(typeOf(response))) return null;
   const call = readCall({
-    path, requestBody: bytesOf(request), responseBody: bytesOf(response), fields: [...response?.trailers ?? [], ...response?.head.list ?? []],
+    path, request: framedIn(request), response: framedIn(response), fields: [...response?.trailers ?? [], ...response?.head.list ?? []],
     cut: [request, response].some((message) => message !== null && (message.fault !== null || message.body.truncated)),
   }, environment.limits);
   environment.counters.add('grpc_calls');
@@ -222,8 +223,9 @@ function typeOf(message: Message | null): string | undefined {
   return message?.head.headers['content-type']?.[0];
 }
 
-function bytesOf(message: Message | null): Buffer {
-  return message === null || message.text.text === null ? Buffer.alloc(0) : Buffer.from(message.text.text, message.text.encoding);
+function framedIn(message: Message | null): Framed {
+  const bytes = message === null || message.text.text === null ? Buffer.alloc(0) : Buffer.from(message.text.text, message.text.encoding);
+  return { bytes, decoded: message?.decoded.messages ?? NO_MESSAGES.messages };
 }
 
 /** null where no byte of a coded body came, as in an answer to HEAD. */

@@ -14,6 +14,7 @@ import { type Body, type BodyText, appendBody, bodyText, countBytes, createBody,
 import type { Carrier, Channel } from './channel.ts';
 import type { BodyParts } from './body-parts.ts';
 import { decoderOf } from './decoding.ts';
+import { type DecodedMessages, NO_MESSAGES, decodeMessages } from './grpc-messages.ts';
 import { type EventStream, type StreamOwner, createEventStream, isEventStream } from './event-stream.ts';
 import { type Range, countMasked, fillRanges, masked, secretsOf } from './mask.ts';
 import { joinMarks } from '../redact/marks.ts';
@@ -38,6 +39,8 @@ export interface Message {
   parts: BodyParts | null | undefined;
   /** Bytes of the body may be missing, and nobody knows where. */
   isDoubtful: boolean;
+  /** Those of gRPC in it that are compressed by themselves. */
+  decoded: DecodedMessages;
   /** Fields after the body, masked. */
   trailers: HeaderList;
   /** What is odd about it. */
@@ -120,7 +123,7 @@ export function createMessage(
   return {
     direction, head: from.head, first, last: channel.carrier.timestamp, body: createBody(), expected,
     wire: channel.hold === null || channel.environment.locate === undefined || decoder !== null ? null : createWireMap(),
-    stream: null, owner: null, parts: undefined, isDoubtful: false, trailers: [], flags: from.head.flags,
+    stream: null, owner: null, parts: undefined, isDoubtful: false, decoded: NO_MESSAGES, trailers: [], flags: from.head.flags,
     decoder, sureBytes: null,
     fault: from.head.fault ?? (channel.faulty ? UNREADABLE : null), done: false, searched: false, redacted: from.redacted,
     secrets: joinSecrets(channel, [], from.secrets), text: NO_TEXT,
@@ -238,9 +241,11 @@ export function endMessage(channel: Channel, message: Message, whole: boolean): 
   if (message.sureBytes !== null && (!whole || message.fault !== null)) cutBody(body, message.sureBytes);
   if (stream === null) searchBody(channel, message);
   else flush(stream.blocks);
+  // Where nothing is masked nobody looked into the body before.
+  if (environment.locate === undefined) decodeCompressed(channel, message, compressedIn(message));
   if (environment.locate !== undefined && body.length > 0) message.redacted += countMasked(keptBytes(body));
   message.text = bodyText(body, !whole || body.truncated || message.fault !== null);
-  dropBytes(body, environment);
+  dropBytes(body, environment, message.decoded.bytes);
   if (wire !== null) environment.bodies.used -= wire.offsets.length * PIECE_COST;
   wire?.offsets.splice(0);
   wire?.positions.splice(0);
@@ -264,13 +269,24 @@ function searchBody(channel: Channel, message: Message): void {
     maskBody(channel, message, [{ start: 0, end: message.body.length }]);
     return;
   }
-  const [type] = message.head.headers['content-type'] ?? [];
-  const compressed = compressedRanges(keptBytes(message.body), type, message.fault === null);
+  const compressed = compressedIn(message);
+  decodeCompressed(channel, message, compressed);
   channel.environment.counters.add('grpc_compressed', compressed.length);
   maskBody(channel, message, compressed);
   maskBody(channel, message, locate('body', keptBytes(message.body)));
+  const [type] = message.head.headers['content-type'] ?? [];
   // A line for each piece of an answer, as Ollama sends them.
   if (type !== undefined && JSON_LINES.test(type)) maskBody(channel, message, createSpelling(locate)?.take(keptBytes(message.body), 'all') ?? []);
+}
+
+function compressedIn({ body, head, fault }: Message): readonly Range[] {
+  return compressedRanges(keptBytes(body), head.headers['content-type']?.[0], fault === null);
+}
+
+function decodeCompressed(channel: Channel, message: Message, compressed: readonly Range[]): void {
+  if (message.fault !== null) return;
+  message.decoded = decodeMessages(channel.environment, message.head, keptBytes(message.body), compressed);
+  addSecrets(channel, message, message.decoded.secrets);
 }
 
 function maskBody(channel: Channel, message: Message, ranges: readonly Range[]): void {

@@ -8,7 +8,7 @@
 import { open } from 'node:fs/promises';
 import { Observable, type Subscriber } from 'rxjs';
 import { AgentsightError, causeText } from '../errors.ts';
-import type { Event } from '../event.ts';
+import type { Event, HttpData } from '../event.ts';
 import { parseLine } from '../event-parse.ts';
 import { LIMITS } from '../limits.ts';
 import { Counters } from '../stats.ts';
@@ -112,11 +112,17 @@ function see(text: string, { chunks, coded }: { readonly [Name in 'chunks' | 'co
   try {
     const { source, data } = parseLine(text);
     if (source === 'http' && (data.request_body_coding !== null || data.response_body_coding !== null)) coded.add(data.connection);
+    if (source === 'http' && isDecoded(data)) coded.add(data.connection);
     if (source === 'websocket' && data.compressed) coded.add(data.connection);
     if ((source === 'tls' || source === 'net') && data.event === 'DATA') chunks.add(data.connection);
   } catch {
     // The replay itself will name the line.
   }
+}
+
+/** Messages of a call were: in the bodies of a redacted capture they are masked whole. */
+function isDecoded({ grpc }: HttpData): boolean {
+  return grpc !== null && [...grpc.request_messages, ...grpc.response_messages].some(({ compressed, fields }) => compressed && fields !== null);
 }
 
 interface Line {

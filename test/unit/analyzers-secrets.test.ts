@@ -1,12 +1,15 @@
 /** The HTTP operator with the real rules of redaction: what a masked capture says, read back from its file, is what was said live. */
+import { writeFileSync } from 'node:fs';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { locateSecrets } from '../../analyzers/redact.ts';
 import { toLine } from '../../src/event-json.ts';
 import { parseLine } from '../../src/event-parse.ts';
 import type { Direction, Event, TlsEvent } from '../../src/event.ts';
+import { scanCapture } from '../../src/runners/replay.ts';
 import { analyze, chunk, unescape } from '../cases.ts';
 import { framesOf } from '../frames.ts';
+import { tempDir } from '../helpers/files.ts';
 
 const KEY = 'sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789ABCDEF';
 const TOKEN = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
@@ -150,6 +153,20 @@ describe('compressed messages of gRPC', () => {
       expect(raw.derived).toEqual(live.derived);
       expect(analyze(raw.chunks, { locateSecrets }).derived).toEqual(live.derived);
     }
+  });
+
+  it('are masked in what they say, which a replay keeps', async () => {
+    const said = Buffer.concat([Buffer.from([0x0a, KEY.length]), Buffer.from(KEY), Buffer.from('\x12\x05hello')]);
+    const call = framed(1, gzipSync(said));
+    const bytes = framesOf(`preface\nsettings\nheaders 1\n  :method: POST\n  :path: /s/m\n  content-type: application/grpc\n  grpc-encoding: gzip\ndata 1 end | ${escaped(call)}\n`, unescape);
+    const input = parts('write', bytes, 9);
+    const { derived, order } = analyze(input, { locateSecrets, raw: true });
+    expect(derived).toEqual(analyze(input, { locateSecrets }).derived);
+    expect(derived).toMatchObject([{ grpc: { request_messages: [{ compressed: true, fields: [{ number: 1, value: '*'.repeat(KEY.length) }, { number: 2, value: 'hello' }] }] } }]);
+    const folder = tempDir();
+    onTestFinished(folder.remove);
+    writeFileSync(folder.file('capture.jsonl'), `${order.map((event) => toLine(event)).join('\n')}\n`);
+    expect(await scanCapture(folder.file('capture.jsonl'))).toEqual({ recompute: new Set(), recorded: new Set(['c1']) });
   });
 
   it('are covered to the end where bytes before them are missing', () => {

@@ -4,11 +4,11 @@ import { from } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { CODING_COUNTERS, type CodingLimits, type Decoder, createDecoder } from '../../analyzers/coding/decoder.ts';
 import { replayGate } from '../../analyzers/replay-gate.ts';
-import { http } from '../../analyzers/http.ts';
+import { createHttpCounters, http } from '../../analyzers/http.ts';
 import type { Event } from '../../src/event.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Counters } from '../../src/stats.ts';
-import { analyze, chunksOf, flat, isDerived, readCases } from '../cases.ts';
+import { analyze, chunk, chunksOf, flat, isDerived, readCases } from '../cases.ts';
 import { ENCODERS } from '../helpers/coded.ts';
 import { generator } from '../helpers/random.ts';
 
@@ -81,7 +81,7 @@ describe('a decoder', () => {
           const shared = environment();
           const decoder = createDecoder(shared, [name]);
           decode(decoder, input, () => 1 + random(300));
-          expect(decoder.fault === null || /^coding: (gzip|deflate|br|zstd) (data is damaged|data ends early|needs|asks)/.test(decoder.fault), `${decoder.fault}`).toBe(true);
+          expect(decoder.fault === null || /^coding: (gzip|deflate|br|zstd) (data is damaged|data ends early|data goes on after its end|needs|asks)/.test(decoder.fault), `${decoder.fault}`).toBe(true);
           expect(shared.decoders.used).toBe(0);
         }
       }
@@ -98,6 +98,18 @@ describe('a decoder', () => {
       expect(decode(decoder, bomb, () => 1000).length).toBeLessThanOrEqual(limits.codingOutputBytes);
       expect(decoder.fault).toMatch(/^coding: its data is out of all proportion/);
       expect(shared.counters.get('coding_bombs')).toBe(1);
+    }
+  });
+
+  it('tells a bomb also where a body is cut before all of it came out', () => {
+    const zeros = gzipSync(Buffer.alloc(32 * 1024 * 1024));
+    for (const [names, bomb] of [['gzip', zeros], ['gzip, gzip', gzipSync(zeros)]] as const) {
+      const counters = createHttpCounters();
+      const head = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Encoding: ${names}\r\nContent-Length: ${bomb.length}\r\n\r\n`);
+      const ask = Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      const { derived } = analyze([chunk({ direction: 'write', bytes: ask, position: 0 }), chunk({ direction: 'read', bytes: Buffer.concat([head, bomb]), position: 0 })], { counters });
+      expect(derived).toMatchObject([{ state: 'partial', reason: 'coding: its data is out of all proportion to what was sent' }]);
+      expect(counters.snapshot()).toMatchObject({ coding_bombs: 1 });
     }
   });
 
