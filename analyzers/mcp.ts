@@ -150,7 +150,7 @@ function streamOf(state: State, event: StdioEvent, use: PipeUse): Stream {
 
 function takeText(state: State, { event, use }: Stream, bytes: Buffer, framing: Framing): void {
   const { environment, ends } = state;
-  const ranges = environment.locate?.('body', bytes) ?? [];
+  const ranges = environment.locate?.('text', bytes) ?? [];
   const text = masked(bytes, ranges).toString('utf8');
   const messages = parseMessages(text);
   if (messages.length === 0) environment.counters.add('messages_malformed');

@@ -50,7 +50,7 @@ export function redact(options: RedactOptions): MonoTypeOperatorFunction<Event> 
     const locate = options.fingerprint === undefined ? locateSecrets : createSecretLocator(options.fingerprint);
     const stdio = createStdioSecrets({
       limits,
-      locate: (bytes) => locate('body', bytes),
+      locate: (bytes) => locate('text', bytes),
       count: (name, count) => counters.add(name, count),
       emit(event, marks) {
         subscriber.next(mask.named(event, marks));

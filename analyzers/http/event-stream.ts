@@ -50,7 +50,7 @@ export function createEventStream(channel: Channel, owner: StreamOwner, onBlockR
 
   function secretsIn(bytes: Buffer): readonly Range[] {
     if (environment.locate === undefined) return NO_RANGES;
-    const own = environment.locate('body', bytes);
+    const own = environment.locate('text', bytes);
     const spelled = spelling?.take(bytes, 'data') ?? NO_RANGES;
     return spelled.length === 0 ? own : [...own, ...spelled];
   }

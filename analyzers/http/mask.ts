@@ -11,8 +11,11 @@ export interface Range {
   readonly secrets?: SecretMarks;
 }
 
-/** Where secrets are in a message's head, or in its body as decoded of the transfer coding. */
-export type LocateSecrets = (part: 'head' | 'body', bytes: Buffer) => readonly Range[];
+/** A message's head; its body, as decoded of the transfer coding, or a binary message; what is text. */
+export type SecretPart = 'head' | 'body' | 'text';
+
+/** Where secrets are. */
+export type LocateSecrets = (part: SecretPart, bytes: Buffer) => readonly Range[];
 
 export const MASK = 0x2a;
 const NO_SECRETS: SecretMarks = [];

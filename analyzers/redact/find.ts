@@ -24,7 +24,8 @@ const COUNTED_SHAPE = new RegExp(SHAPES.map(({ opening, rest }) => `(?:${opening
 const COUNT = /\w/;
 /** Text has none of these. */
 const BINARY = new RegExp(String.raw`[\x00-\x08]`);
-const USER_INFO = /:\/\/[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})@/g;
+/** A password, or a token in place of the user: long, and with digits. */
+const USER_INFO = /:\/\/(?:[^\s/?#@:"'<>\\]{0,256}:([^\s/?#"'<>\\]{1,1024})|(?=[\w.~%-]{0,1024}\d)([\w.~%-]{20,1024}))@/g;
 /** In a URL or a form, its spaces are `%20` or `+`. */
 const KEY_BLOCK = /-----BEGIN(?: |\+|%20)[A-Z +%20]{0,60}PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----/g;
 const KEY_BLOCK_END = '-----END';
@@ -70,7 +71,6 @@ function scan(text: string, hints: Hints): readonly SecretRange[] {
   const found: SecretRange[] = [];
   const mayHold = (rule: Hints): boolean => (hints & rule) !== 0;
   if (mayHold(HINT.shape)) findShapes(text, found);
-  if (mayHold(HINT.shape) && BINARY.test(text)) findCounted(text, found);
   if (mayHold(HINT.name)) findNamed(text, found);
   findInPlaces(text, hints, found);
   if (mayHold(HINT.userInfo)) findUserInfo(text, found);
@@ -84,19 +84,22 @@ export function findShapes(text: string, found: SecretRange[] = []): readonly Se
   return found;
 }
 
-/** Keys behind a byte that is their length. */
-function findCounted(text: string, found: SecretRange[]): void {
+/** Keys behind a byte that is their length, in bytes that are no text. */
+export function findCounted(text: string): readonly SecretRange[] {
+  const found: SecretRange[] = [];
+  if (!BINARY.test(text)) return found;
   for (let match = firstOf(COUNTED_SHAPE, text); match !== null; match = COUNTED_SHAPE.exec(text)) {
     const count = text[match.index - 1] ?? '';
     const length = count.charCodeAt(0);
     if (COUNT.test(count) && length <= match[0].length) found.push({ start: match.index, end: match.index + length });
   }
+  return found;
 }
 
 function findUserInfo(text: string, found: SecretRange[]): void {
   for (let match = firstOf(USER_INFO, text); match !== null; match = USER_INFO.exec(text)) {
     const end = USER_INFO.lastIndex - 1;
-    found.push({ start: end - (match[1]?.length ?? 0), end });
+    found.push({ start: end - (match[1] ?? match[2] ?? '').length, end });
   }
 }
 

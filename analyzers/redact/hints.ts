@@ -21,7 +21,7 @@ const TRIGRAMS = {
   userInfo: ['://'],
   program: ['rl ', 'rl\t', 'ysq', 'iad', 'hpa', 'ss:'],
   form: ['m-d', '5d=', 'y]=', 'd]=', 't]=', 'n]=', 'e]=', 'r]=', 'l]=', 's]=', '2]=', 'h]='],
-  element: ['ey>', 'id>', 'et>', 'en>', 'wd>', 'rd>', 'se>', 'er>', 'al>', 'ls>', 'on>', 'ie>', 'e2>', 'ss>', 'th>'],
+  element: ['ey>', 'id>', 'et>', 'en>', 'wd>', 'rd>', 'al>'],
   keyBlock: ['-be'],
   /** The name of a header. */
   field: ['oki', 'uth', 'key', 'oke', 'cre', 'ssw', 'ssp', 'ssi', 'gna', 'jwt'],

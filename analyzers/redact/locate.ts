@@ -1,6 +1,6 @@
 /** Where secrets are in text, in an HTTP head, and in a body. */
-import type { LocateSecrets } from '../http/mask.ts';
-import { findSecrets, merge, settle, type SecretRange } from './find.ts';
+import type { LocateSecrets, SecretPart } from '../http/mask.ts';
+import { findCounted, findSecrets, merge, settle, type SecretRange } from './find.ts';
 import { HINT, type Hints, hintsInBytes, hintsInText } from './hints.ts';
 import { type Fingerprint, marksIn } from './marks.ts';
 import { AUTH_SCHEME, isSecretHeader } from './rules.ts';
@@ -12,14 +12,16 @@ const IN_TEXT: Hints = ~HINT.field;
 
 /**
  * For the `http` analyzer: ranges in a message head (start line and fields, as
- * on the wire) or in a decoded body. Sorted, without overlap; what is masked
+ * on the wire), in a decoded body, which may be no text, or in text. Sorted, without overlap; what is masked
  * already is not found again.
  */
-export function locateSecrets(part: 'head' | 'body', bytes: Buffer): readonly SecretRange[] {
-  if (part === 'body') return rangesInBytes(bytes);
+export function locateSecrets(part: SecretPart, bytes: Buffer): readonly SecretRange[] {
+  if (part === 'text') return rangesInBytes(bytes);
   const hints = hintsInBytes(bytes);
-  if (hints === 0) return NONE;
-  return settle(bytes.toString('latin1'), (text) => merge(text, [...findSecrets(text, hints), ...((hints & HINT.field) === 0 ? NONE : fieldRanges(text))]));
+  const more = part === 'body' ? HINT.shape : HINT.field;
+  if ((hints & more) === 0) return (hints & IN_TEXT) === 0 ? NONE : findSecrets(bytes.toString('latin1'), hints);
+  const findMore = part === 'body' ? findCounted : fieldRanges;
+  return settle(bytes.toString('latin1'), (text) => merge(text, [...findSecrets(text, hints), ...findMore(text)]));
 }
 
 /** The same, and each range says what its secrets are told by. */

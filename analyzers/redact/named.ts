@@ -5,7 +5,7 @@ import { NAME } from './rules.ts';
 import { COOKIE_END, type Named, type SecretRange, afterScheme, firstOf, indexFrom, isQuote, pushBare, pushQuoted, pushValue } from './value.ts';
 
 /** A name, or several of it, the quote after it as deep as JSON in JSON makes it, and its separator. */
-const NAMED = new RegExp(String.raw`(${NAME})(s?)(\\{0,15}["'])?([ \t]{0,8}(?:=>|[:=])[ \t]{0,8}|[ \t]{1,8}(?!-))`, 'gi');
+const NAMED = new RegExp(String.raw`(${NAME})(s?\\{0,15}["'])?([ \t]{0,8}(?:=>|[:=])[ \t]{0,8}|[ \t]{1,8}(?!-))`, 'gi');
 /** What stands before the name of a long option. */
 const OPTION_START = new RegExp(String.raw`${bordered(/--/, OPTION_BORDER)}[\w-]*$`);
 const OPTION_BYTES = 48;
@@ -16,12 +16,13 @@ const HEADER = /^(?:authorization|(?:set-)?cookie2?|api-?key)$/i;
 
 export function findNamed(text: string, found: SecretRange[]): void {
   for (let match = firstOf(NAMED, text); match !== null; match = NAMED.exec(text)) {
-    const [whole, name = '', several, quoted, separator = ''] = match;
+    const [whole, name = '', quoted, separator = ''] = match;
+    const isSeveral = /^s/i.test(quoted ?? '');
     const start = match.index + whole.length;
     NAMED.lastIndex = start;
     if (quoted !== undefined && separator.trim() === ':' && !isQuote(text, start)) {
-      NAMED.lastIndex = pushMember(text, start, { name: `${name}${several}`, found });
-    } else if (several !== '') {
+      NAMED.lastIndex = pushMember(text, start, { name: isSeveral ? `${name}s` : name, found });
+    } else if (isSeveral) {
       continue;
     } else if (separator.trim() === '') {
       if (quoted === undefined && isOption(text, match.index)) NAMED.lastIndex = pushValue(text, start, found);

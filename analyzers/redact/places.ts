@@ -19,6 +19,7 @@ const USER_OPTION = new RegExp(String.raw`${bordered(/(?:-u|--user|--proxy-user)
 const CREDENTIAL = new RegExp(String.raw`${bordered(/(?:Bearer|Basic)/)}[ \t]{1,8}(?![A-Za-z]{1,20}(?![\w.~+/=*-]))(?=[\w.~+/=*-]{8})`, 'gi');
 /** A password that openssl is given as `pass:hunter2`. */
 const SOURCE_OPTION = new RegExp(String.raw`${bordered(/-pass(?:in|out)?/, OPTION_BORDER)}[ \t]{1,8}["']?pass:`, 'g');
+const BEARER_OPTION = new RegExp(String.raw`${bordered(/--oauth2-bearer/, OPTION_BORDER)}[ \t=]{1,8}`, 'g');
 /** `user[password]=`; in code `counts[token]=` is none. */
 const FORM = new RegExp(String.raw`(?:%5B[\w-]{0,32}?${NAME}%5D|\[[\w-]{0,32}?${NAME}\](?<=(?:^|[?&"'])[\w.[\]-]{1,128}))=`, 'gi');
 /** A part of multipart/form-data; its name may have brackets, too. */
@@ -27,9 +28,6 @@ const LINE = /[^\r\n]{1,4096}/y;
 /** With its end: `<password>` alone stands in every manual. */
 const ELEMENT = new RegExp(String.raw`<[\w.:-]{0,64}?${NAME}>\s{0,64}(?=[^<>\s]{1,4096}\s{0,64}<\\?/)`, 'gi');
 const ELEMENT_VALUE = /[^<>\s]{1,4096}/y;
-/** A token in place of the user: long, and with digits. */
-const USER_ALONE = /:\/\/(?=[\w.~%-]{20,1024}@)(?=[\w.~%-]{0,1024}\d)/g;
-const USER = /[^@]{1,1024}/y;
 
 interface Place {
   readonly hint: Hints;
@@ -42,8 +40,8 @@ interface Place {
 const PLACES: readonly Place[] = [
   { hint: HINT.variable, pattern: VARIABLE }, { hint: HINT.parameter, pattern: PARAMETER }, { hint: HINT.credential, pattern: CREDENTIAL },
   { hint: HINT.hook, pattern: HOOK }, { hint: HINT.netrc, pattern: NETRC }, { hint: HINT.userOption, pattern: USER_OPTION },
-  { hint: HINT.program, pattern: SOURCE_OPTION }, { hint: HINT.form, pattern: FORM }, { hint: HINT.form, pattern: PART, value: LINE },
-  { hint: HINT.element, pattern: ELEMENT, value: ELEMENT_VALUE }, { hint: HINT.userInfo, pattern: USER_ALONE, value: USER },
+  { hint: HINT.program, pattern: SOURCE_OPTION }, { hint: HINT.credential, pattern: BEARER_OPTION }, { hint: HINT.form, pattern: FORM }, { hint: HINT.form, pattern: PART, value: LINE },
+  { hint: HINT.element, pattern: ELEMENT, value: ELEMENT_VALUE },
   ...PROGRAMS.map(({ inText }) => ({ hint: HINT.program, pattern: inText })),
 ];
 

@@ -7,7 +7,7 @@ import { bordered } from './border.ts';
 /** What the name of a secret ends with; `tokens` (a number) is not `token`. */
 export const NAME =
   '(?:(?:api|access|secret|private|auth|signing|account|subscription|encryption|master|shared)[-_]?key(?:[-_]?id)?' +
-  '|secret|token|passwd|password|passphrase|oauth2-bearer|credentials?|authorization|(?:set-)?cookie2?|[-_](?:pass|auth))';
+  '|secret|token|passwd|password|passphrase|credentials?|authorization|(?:set-)?cookie2?|[-_](?:pass|auth))';
 
 /** A key of a known shape. */
 export interface Shape {
@@ -77,7 +77,7 @@ export function isSecretHeader(name: string): boolean {
 export const AUTH_SCHEME = /^(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey|AWS4-HMAC-SHA256) +/i;
 
 /** A command-line option whose value is the next argument. */
-export const SECRET_OPTION = new RegExp(`^--?[\\w-]{0,32}?${NAME}$`, 'i');
+export const SECRET_OPTION = new RegExp(`^--?[\\w-]{0,32}?(?:${NAME}|oauth2-bearer)$`, 'i');
 
 /** Of openssl: its value says where the password comes from, and may be it. */
 export const SOURCE_OPTION = /^-pass(?:in|out)?$/;

@@ -75,7 +75,7 @@ function spellingOf(locate: LocateSecrets): Spelling {
   /** `before`: how much it had said. `placeOf`: where in the event it says what. */
   function look(one: Said, before: number, placeOf: (at: number) => number): void {
     const text = one.text.subarray(0, one.length);
-    const ranges = locate('body', text);
+    const ranges = locate('text', text);
     const opening = openingOf(text, ranges);
     for (const { start, end, secrets = [] } of ranges) {
       if (end < before) continue;
