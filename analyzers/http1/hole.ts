@@ -3,6 +3,7 @@
  * that begins with a chunk after which another one begins, or with the last. While less is missing than the end of the
  * message and the head of a next one would take, that is no other body.
  */
+import { grown } from '../grown.ts';
 import { CR, LF, hexValue } from './bytes.ts';
 import { beginChunkSize } from './framed.ts';
 import { guess } from './start-line.ts';
@@ -92,11 +93,7 @@ function goOn(p: Http1Parser): void {
 function append(hole: Hole, bytes: Buffer, position: number): void {
   if (hole.length === 0) hole.position = position;
   const length = hole.length + bytes.length;
-  if (length > hole.bytes.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * hole.bytes.length, 512));
-    hole.bytes.copy(grown, 0, 0, hole.length);
-    hole.bytes = grown;
-  }
+  hole.bytes = grown(hole.bytes, hole.length, length);
   bytes.copy(hole.bytes, hole.length);
   hole.length = length;
 }

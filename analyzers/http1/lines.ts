@@ -1,4 +1,5 @@
 /** Heads and trailers: gathers their lines up to the empty one, and tells what is none. */
+import { grown } from '../grown.ts';
 import { CR, LF } from './bytes.ts';
 import { beginBody } from './framed.ts';
 import { FRAMING } from './framing.ts';
@@ -108,11 +109,7 @@ export function isGathering(p: Http1Parser): boolean {
 /** Appends to what is gathered and returns the whole of it, as a view. */
 export function gather(p: Http1Parser, bytes: Buffer, start: number, end: number): Buffer {
   const length = p.gatheredLength + end - start;
-  if (length > p.gathered.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * p.gathered.length, 512));
-    p.gathered.copy(grown, 0, 0, p.gatheredLength);
-    p.gathered = grown;
-  }
+  p.gathered = grown(p.gathered, p.gatheredLength, length);
   bytes.copy(p.gathered, p.gatheredLength, start, end);
   p.gatheredLength = length;
   return p.gathered.subarray(0, length);

@@ -1,4 +1,5 @@
 /** A header block (RFC 9113 §4.3), joined of the frames that it came in. */
+import { grown } from '../grown.ts';
 import { type WireMap, addPiece, createWireMap } from '../http/wire-map.ts';
 
 /** A header block as it came: its bytes, and where on the wire they were. */
@@ -40,11 +41,7 @@ export function addToBlock(block: Block, bytes: Buffer, position: number, limitB
     block.length = length;
     return false;
   }
-  if (length > block.bytes.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * block.bytes.length, 128));
-    block.bytes.copy(grown, 0, 0, block.length);
-    block.bytes = grown;
-  }
+  block.bytes = grown(block.bytes, block.length, length);
   addPiece(block.wire, block.length, position);
   bytes.copy(block.bytes, block.length);
   block.length = length;

@@ -4,6 +4,7 @@
  * when a call of the program began with the first. A head that is likely by
  * chance is one in some 2^30; so three are a proof.
  */
+import { grown } from '../grown.ts';
 import { FLAG, FRAME_HEADER_BYTES, type FrameHead, TYPE, isLikely, isPadded, prefixOf, readFrameHead } from './frame.ts';
 
 const PROOF_HEADS = 3;
@@ -86,11 +87,7 @@ export function trim(s: Seeker): number {
 function append(s: Seeker, bytes: Buffer, position: number): void {
   if (s.length === 0) s.base = position;
   const length = s.length + bytes.length;
-  if (length > s.bytes.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(length, 2 * s.bytes.length, 512));
-    s.bytes.copy(grown, 0, 0, s.length);
-    s.bytes = grown;
-  }
+  s.bytes = grown(s.bytes, s.length, length);
   bytes.copy(s.bytes, s.length);
   s.length = length;
 }

@@ -6,6 +6,7 @@
  * Nothing is guessed: a message is what parses as JSON and says `"jsonrpc": "2.0"`.
  * All else, such as lines of a log, is passed over. After a loss the reader goes on at the next line.
  */
+import { grown } from '../grown.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
@@ -137,11 +138,7 @@ function gather(reader: MessageReader, bytes: Buffer, start: number, end: number
     reader.place = 'skip';
     return;
   }
-  if (length > reader.gathered.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.min(reader.limitBytes, Math.max(length, 2 * reader.gathered.length, 512)));
-    reader.gathered.copy(grown, 0, 0, reader.length);
-    reader.gathered = grown;
-  }
+  reader.gathered = grown(reader.gathered, reader.length, length, reader.limitBytes);
   bytes.copy(reader.gathered, reader.length, start, end);
   reader.length = length;
 }

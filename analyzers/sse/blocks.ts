@@ -4,6 +4,7 @@
  * anywhere; a block ends at the CR when there is one, so that nothing waits for
  * an LF that may never come.
  */
+import { grown } from '../grown.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 const NOTHING = Buffer.alloc(0);
@@ -123,11 +124,7 @@ function giveCut(s: BlockSplitter): void {
 
 function append(s: BlockSplitter, bytes: Buffer, from: number, to: number): void {
   const length = s.length + to - from;
-  if (length > s.gathered.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.min(s.limitBytes, Math.max(length, 2 * s.gathered.length, 512)));
-    s.gathered.copy(grown, 0, 0, s.length);
-    s.gathered = grown;
-  }
+  s.gathered = grown(s.gathered, s.length, length, s.limitBytes);
   bytes.copy(s.gathered, s.length, from, to);
   s.length = length;
 }

@@ -10,6 +10,7 @@
  *
  * So a text message in a call of its own proves itself, and one in binary by the head of the next frame.
  */
+import { grown } from '../grown.ts';
 import { isUtf8 } from 'node:buffer';
 import { HEAD_BYTES_MAX, LENGTH_16, OPCODE, faultOf, headLength, isControl, lengthOf } from './head.ts';
 import { unmask } from './mask.ts';
@@ -154,11 +155,7 @@ function append(s: Seeker, bytes: Buffer, position: number, hole: boolean): void
     return;
   }
   const used = length - s.base;
-  if (used + bytes.length > s.bytes.length) {
-    const grown = Buffer.allocUnsafeSlow(Math.max(used + bytes.length, 2 * used, 512));
-    s.bytes.copy(grown, 0, 0, used);
-    s.bytes = grown;
-  }
+  s.bytes = grown(s.bytes, used, used + bytes.length);
   bytes.copy(s.bytes, used);
 }
 
