@@ -10,8 +10,9 @@ import { type BodyEvent, type Event, type HttpEvent, SOURCES } from '../../src/e
 import { LIMITS } from '../../src/limits.ts';
 import { runPipeline } from '../../src/pipeline.ts';
 import { createJsonlSink } from '../../src/sinks/jsonl.ts';
-import { analyze, chunk, closing, unescape } from '../cases.ts';
+import { analyze, unescape } from '../cases.ts';
 import { frame, framesOf } from '../frames.ts';
+import { type Answered, answeredIn } from '../helpers/answered.ts';
 import { tempDir } from '../helpers/files.ts';
 import { type Random, generator } from '../helpers/random.ts';
 
@@ -23,7 +24,7 @@ const DATA_FRAME_BYTES = 16 * 1024;
 type Coding = 'identity' | 'gzip' | 'br';
 
 /** What a client reads, of one request. */
-type Transport = (body: Buffer, coding: Coding) => { readonly asked: Buffer; readonly answer: Buffer };
+type Transport = (body: Buffer, coding: Coding) => Answered;
 
 const http1: Transport = (body, coding) => ({
   asked: Buffer.from('GET /long HTTP/1.1\r\nHost: a\r\n\r\n'),
@@ -42,16 +43,6 @@ const http2: Transport = (body, coding) => ({
 function encode(text: Buffer, coding: Coding): Buffer {
   if (coding === 'identity') return text;
   return coding === 'gzip' ? gzipSync(text, { level: 1 }) : brotliCompressSync(text, { params: { 1: 1 } });
-}
-
-function eventsOf({ asked, answer }: ReturnType<Transport>, chunkBytes: () => number): Event[] {
-  const events: Event[] = [chunk({ direction: 'write', bytes: asked, position: 0 })];
-  for (let at = 0; at < answer.length;) {
-    const bytes = answer.subarray(at, at + chunkBytes());
-    events.push(chunk({ direction: 'read', bytes, position: at, timeMs: at / 1e6 }));
-    at += bytes.length;
-  }
-  return [...events, closing('c1', answer.length / 1e6)];
 }
 
 /** The kept bytes of the response and its parts, in order. */
@@ -80,7 +71,7 @@ describe('11 MB of lines with secrets in them', { timeout: 240_000 }, () => {
     try {
       const path = dir.file('out.jsonl');
       let ids = 0;
-      const events = eventsOf(transport(encode(Buffer.from(text), coding), coding), () => 16 * 1024);
+      const events = answeredIn(transport(encode(Buffer.from(text), coding), coding), () => 16 * 1024);
       await runPipeline({
         runner: { batches: of(events), stop: () => Promise.resolve(), stats: () => [] },
         sinks: [createJsonlSink({ path, queuedBytes: 1 << 30, onNotice: (notice) => expect.unreachable(notice) })], nextId: () => `e${ids++}`, sources: SOURCES, raw: true, redact: true,
@@ -118,7 +109,7 @@ test('small parts, cut anywhere: no secret but a few first characters at the end
     const random = generator(seed);
     const text = someText(random);
     const coding = (['identity', 'gzip', 'br'] as const)[random(3)] ?? 'gzip';
-    const told = run(eventsOf((random(2) === 0 ? http1 : http2)(encode(Buffer.from(text), coding), coding), () => 1 + random(70)));
+    const told = run(answeredIn((random(2) === 0 ? http1 : http2)(encode(Buffer.from(text), coding), coding), () => 1 + random(70)));
     const [shown, plain] = [Buffer.from(told.text), Buffer.from(text)];
     expect(shown, `seed ${seed}`).toHaveLength(plain.length);
     const masked = Buffer.from(plain);
@@ -132,7 +123,7 @@ test('small parts, cut anywhere: no secret but a few first characters at the end
 
 describe('parts', () => {
   const text = Buffer.from('x'.repeat(1000));
-  const events = eventsOf(http1(text, 'identity'), () => 100);
+  const events = answeredIn(http1(text, 'identity'), () => 100);
   const told = (options: Parameters<typeof analyze>[1]): number => run(events, options).parts.length;
 
   test('are told where every byte is asked for and chunks are left out, and in no other case', () => {

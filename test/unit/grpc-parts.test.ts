@@ -6,6 +6,7 @@ import { locateSecrets } from '../../analyzers/redact.ts';
 import type { BodyEvent, Event, HttpEvent } from '../../src/event.ts';
 import { analyze, chunk, closing, unescape } from '../cases.ts';
 import { frame, framesOf } from '../frames.ts';
+import { type Answered, answeredIn } from '../helpers/answered.ts';
 import { type Random, generator } from '../helpers/random.ts';
 
 const KEY = 'sk-ant-api03-AbCdEfGhIjKlMnOp';
@@ -16,19 +17,14 @@ const LIMITS: Partial<HttpLimits> = { httpBodyBytes: KEPT_BYTES, bodyPartBytes: 
 const ASKED = { http1: Buffer.from('GET /a.B/C HTTP/1.1\r\nHost: a\r\n\r\n'), http2: framesOf('preface\nsettings\nheaders 1 end\n  :method: GET\n  :path: /a.B/C\n', unescape) };
 const DATA_BYTES = 64;
 
-interface Sent {
-  readonly asked: Buffer;
-  readonly answer: Buffer;
-}
-
-function overHttp1(body: Buffer, type: string, coding = 'identity'): Sent {
+function overHttp1(body: Buffer, type: string, coding = 'identity'): Answered {
   return {
     asked: ASKED.http1,
     answer: Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nContent-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n`), body]),
   };
 }
 
-function overHttp2(body: Buffer, type: string | null): Sent {
+function overHttp2(body: Buffer, type: string | null): Answered {
   return {
     asked: ASKED.http2,
     answer: Buffer.concat([
@@ -39,23 +35,13 @@ function overHttp2(body: Buffer, type: string | null): Sent {
   };
 }
 
-const TRANSPORTS: readonly (readonly [name: string, sent: (body: Buffer) => Sent])[] = [
+const TRANSPORTS: readonly (readonly [name: string, sent: (body: Buffer) => Answered])[] = [
   ['gRPC', (body) => overHttp2(body, 'application/grpc')],
   ['gRPC of which the type is not told', (body) => overHttp2(body, null)],
   ['gRPC-Web', (body) => overHttp1(body, 'application/grpc-web+proto')],
   ['gRPC-Web in base64', (body) => overHttp1(Buffer.from(body.toString('base64')), 'application/grpc-web-text')],
   ['gRPC-Web in gzip', (body) => overHttp1(gzipSync(body), 'application/grpc-web', 'gzip')],
 ];
-
-function eventsOf({ asked, answer }: Sent, chunkBytes: () => number): Event[] {
-  const events: Event[] = [chunk({ direction: 'write', bytes: asked, position: 0 })];
-  for (let at = 0; at < answer.length;) {
-    const bytes = answer.subarray(at, at + chunkBytes());
-    events.push(chunk({ direction: 'read', bytes, position: at, timeMs: at / 1e6 }));
-    at += bytes.length;
-  }
-  return [...events, closing('c1', answer.length / 1e6)];
-}
 
 function run(events: readonly Event[], options: Parameters<typeof analyze>[1] = {}) {
   const counters = createHttpCounters();
@@ -109,7 +95,7 @@ describe('messages of every kind, cut anywhere', () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = generator(seed);
       const { bytes, masked, compressed } = someBody(random);
-      const told = run(eventsOf(sentOf(bytes), seed % 10 === 0 ? () => 1 : () => 1 + random(70)));
+      const told = run(answeredIn(sentOf(bytes), seed % 10 === 0 ? () => 1 : () => 1 + random(70)));
       expect(told.exchange.state, `seed ${seed}`).toBe('complete');
       expect(told.bytes, `seed ${seed}`).toHaveLength(bytes.length);
       const different = [...masked.keys()].filter((at) => told.bytes[at] !== masked[at]);
@@ -155,7 +141,7 @@ describe('a long body', () => {
   });
 
   test('of HTTP/2 is not told any further after a gap over frames', () => {
-    const events = eventsOf(overHttp2(body.bytes, 'application/grpc'), () => 40).filter((_, index) => index !== 8);
+    const events = answeredIn(overHttp2(body.bytes, 'application/grpc'), () => 40).filter((_, index) => index !== 8);
     const { parts, counters, exchange } = run(events);
     const last = parts.at(-1);
     const end = (last?.offset ?? 0) + (last?.bytes ?? 0);
@@ -168,12 +154,12 @@ describe('a long body', () => {
   });
 
   test('beside too many others is refused, and counted', () => {
-    const { parts, counters } = run(eventsOf(overHttp2(body.bytes, 'application/grpc'), () => 40), { limits: { ...LIMITS, bodyPartBytesTotal: 119 } });
+    const { parts, counters } = run(answeredIn(overHttp2(body.bytes, 'application/grpc'), () => 40), { limits: { ...LIMITS, bodyPartBytesTotal: 119 } });
     expect([parts.length, counters.get('body_parts_full'), counters.get('body_parts_unsure')]).toEqual([0, 1, 0]);
   });
 
   test('replays to what the live run told', () => {
-    const { derived, chunks } = run(eventsOf(overHttp2(body.bytes, 'application/grpc'), () => 40));
+    const { derived, chunks } = run(answeredIn(overHttp2(body.bytes, 'application/grpc'), () => 40));
     const replayed = run(chunks, { isReplay: true });
     expect(replayed.derived).toEqual(derived);
     expect(replayed.parts).toEqual([]);
