@@ -11,7 +11,10 @@ import { openingOf } from './opening.ts';
 import { CONTEXT_BYTES } from './tail.ts';
 
 export interface Spelling {
-  /** Ranges in the bytes of one event, or of a message, that belong to a secret which others before have begun, or which it begins itself. */
+  /**
+   * Ranges in the bytes of one event, or of a message, that belong to a secret which others before have begun, or which it begins itself.
+   * `plain`: what says the piece where there is no JSON: the `data` fields of an event stream, or all bytes.
+   */
   take(bytes: Buffer, plain: 'data' | 'all'): readonly Range[];
 }
 
