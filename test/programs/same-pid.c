@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A busy machine hands out a few pids in between; so many times in a row it does not. */
@@ -35,6 +36,15 @@ static pid_t fork_as(pid_t pid)
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
+/* In clock ticks, as /proc tells when a process began: two within one have one name. */
+static long long ticks(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 100LL + now.tv_nsec / 10000000;
+}
+
 int main(void)
 {
 	for (int pair = 0; pair < PAIRS_MAX; pair++) {
@@ -44,6 +54,8 @@ int main(void)
 		if (first == 0)
 			run("exit 3");
 		waitpid(first, NULL, 0);
+		for (const long long ended = ticks(); ticks() <= ended;)
+			usleep(1000);
 		second = fork_as(first);
 		if (second == 0)
 			run("exit 4");
